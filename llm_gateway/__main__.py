@@ -1,0 +1,75 @@
+"""settings -> app -> uvicorn. Ends with 0 after a drain, and with a code of its own for each kind of refusal."""
+
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from llm_gateway.app import Gateway
+from llm_gateway.settings import Settings, SettingsError, load_settings, wants_json_logs
+from llm_gateway.telemetry.log import configure_logging
+
+_WRONG_SETTING = 2
+_BACKLOG = 2048
+
+
+def main() -> int:
+    """Run the gateway; returns its exit code."""
+    try:
+        settings, why_profile = load_settings()
+        listener = _bind(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"llm_gateway: {error}\n")
+        return _WRONG_SETTING
+    configure_logging(settings.log_level, json=wants_json_logs(settings))
+    structlog.get_logger().info(
+        "listening",
+        address=f"{settings.bind_address}:{settings.gateway_port}",
+        model=settings.model_name,
+        profile=settings.performance_profile,
+        why=why_profile,
+    )
+    return _serve(settings, listener)
+
+
+def _serve(settings: Settings, listener: socket.socket) -> int:
+    gateway = Gateway(settings, stop_server=lambda: setattr(server, "should_exit", True))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            gateway.asgi,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Whoever still reads an answer that has ended gets a moment to do so.
+            timeout_graceful_shutdown=2,
+        )
+    )
+    server.run(sockets=[listener])
+    return gateway.exit_code
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Take the port before anything slow happens.
+
+    Raises:
+        SettingsError: the address cannot be had.
+    """
+    where = (settings.bind_address, settings.gateway_port)
+    family = socket.AF_INET6 if ":" in settings.bind_address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(where)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {where[0]}:{where[1]} ({error.strerror}); set GATEWAY_PORT to a free one"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

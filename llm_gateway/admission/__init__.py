@@ -1,0 +1,1 @@
+"""Who may come in: limits that are checked first, and places that are bounded."""

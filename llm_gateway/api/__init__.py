@@ -1,0 +1,1 @@
+"""Dialects: JSON never goes past this folder."""

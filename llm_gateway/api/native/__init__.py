@@ -1,0 +1,1 @@
+"""The dialect of servers like this one: /generate, /stream, /infer, /clear_cache."""

@@ -1,0 +1,137 @@
+"""What every request gets: an id, a record that becomes one line in the log, and a limit on its body.
+
+Plain ASGI, because the frameworks' own middleware puts tasks and queues between a stream and its client.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llm_gateway.api.error_bodies import native_error
+from llm_gateway.api.streaming import CutStreamError
+from llm_gateway.errors import BodyTooLargeError
+from llm_gateway.telemetry.request_record import Outcome, RequestRecord, current_record
+
+_log = structlog.get_logger()
+
+_SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_QUIET_PATHS = frozenset({"/health", "/livez", "/readyz", "/metrics", "/version"})
+"""Asked every few seconds by machines; logged at debug level."""
+
+
+class RequestMiddleware:
+    """Wraps the application; `ended` is told of every record once it is complete."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, ended: Callable[[RequestRecord], None]) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = RequestRecord(_request_id(Headers(scope=scope)), arrived=time.monotonic())
+        current_record.set(record)
+        exchange = _Exchange(send, record.request_id)
+        try:
+            await self._answer(scope, receive, exchange)
+        except CutStreamError:
+            exchange.cut = True
+        finally:
+            self._finish(scope, record, exchange.status)
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        try:
+            body = await _read_body(Headers(scope=scope), receive, self._max_body_bytes)
+        except BodyTooLargeError as error:
+            await native_error(error)(scope, receive, exchange.send)
+            return
+        await self._app(scope, _replay(body, receive), exchange.send)
+
+    def _finish(self, scope: Scope, record: RequestRecord, status: int | None) -> None:
+        if record.timings.total_s is None:
+            record.timings.total_s = time.monotonic() - record.arrived
+        if record.outcome is None:
+            record.outcome = Outcome.FINISHED if status is not None and status < 400 else Outcome.REFUSED
+        quiet = scope["path"] in _QUIET_PATHS
+        (_log.debug if quiet else _log.info)("request", **_line(scope, record, status))
+        if not quiet:
+            self._ended(record)
+
+
+class _Exchange:
+    """Sees the response pass: puts the id on it and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+        self.cut = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(raw=message["headers"])["X-Request-ID"] = self._request_id
+        await self._send(message)
+
+
+def _request_id(headers: Headers) -> str:
+    """The client's own id where it is printable and short, as logs and headers need it; else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+async def _read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
+    announced = headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise BodyTooLargeError(_too_large(max_bytes))
+    body = b""
+    while True:
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > max_bytes:
+            raise BodyTooLargeError(_too_large(max_bytes))
+        if not message.get("more_body", False):
+            return body
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"the body is longer than {max_bytes} bytes; shorten it or raise MAX_REQUEST_BYTES"
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Hand out the body that was read, then whatever the connection brings, which is only its end."""
+    bodies: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replaying() -> Message:
+        return bodies.pop() if bodies else await receive()
+
+    return replaying
+
+
+def _line(scope: Scope, record: RequestRecord, status: int | None) -> dict[str, object]:
+    timings = record.timings
+    return {
+        "id": record.request_id,
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "outcome": record.outcome,
+        "prompt_tokens": record.usage.prompt_tokens or None,
+        "completion_tokens": record.usage.completion_tokens or None,
+        "queue_ms": _milliseconds(timings.queue_s),
+        "first_token_ms": _milliseconds(timings.first_token_s),
+        "total_ms": _milliseconds(timings.total_s),
+        "error": record.error,
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 1)

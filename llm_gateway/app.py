@@ -1,0 +1,101 @@
+"""The wiring: every part is made here and given what it needs. The only module that imports everything."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+import machine
+from llm_gateway import __version__
+from llm_gateway.api.error_bodies import on_gateway_error, on_http_exception, on_invalid_body
+from llm_gateway.api.native.routes import native_routes
+from llm_gateway.api.operations import operation_routes
+from llm_gateway.api.request_middleware import RequestMiddleware
+from llm_gateway.bring_up import BringUp
+from llm_gateway.drain import drain
+from llm_gateway.errors import GatewayError, StartUpRefusal
+from llm_gateway.generator import Generator
+from llm_gateway.lifecycle import Lifecycle
+from llm_gateway.models.pool import ModelPool
+from llm_gateway.settings import Settings
+from llm_gateway.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+
+class Gateway:
+    """The application that a server runs, from its first second to its exit code."""
+
+    def __init__(self, settings: Settings, stop_server: Callable[[], None]) -> None:
+        self._settings = settings
+        self._stop_server = stop_server
+        self._lifecycle = Lifecycle()
+        self._pool = ModelPool(settings)
+        self._generator = Generator(settings, self._lifecycle, self._pool)
+        self._draining: asyncio.Task[None] | None = None
+        metrics = Metrics()
+        self.exit_code = 0
+        self.asgi: ASGIApp = RequestMiddleware(
+            self._api(metrics), max_body_bytes=settings.max_request_bytes, ended=metrics.count
+        )
+
+    def _api(self, metrics: Metrics) -> FastAPI:
+        settings = self._settings
+        api = FastAPI(title="Preheat", version=__version__, lifespan=self._lifespan)
+        api.include_router(operation_routes(settings, self._lifecycle, metrics, machine.find_gpu()))
+        api.include_router(native_routes(self._generator, settings.model_name))
+        api.add_exception_handler(GatewayError, on_gateway_error)
+        api.add_exception_handler(RequestValidationError, on_invalid_body)
+        api.add_exception_handler(HTTPException, on_http_exception)
+        return api
+
+    @asynccontextmanager
+    async def _lifespan(self, _api: FastAPI) -> AsyncIterator[None]:
+        """Start bringing the model up, and return at once: the server listens after this, and tells what goes on."""
+        loop = asyncio.get_running_loop()
+        bring_up = BringUp(self._settings, self._lifecycle, self._pool, self._generator)
+        bringing_up = asyncio.create_task(bring_up.run())
+        bringing_up.add_done_callback(self._on_bring_up_ended)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number, bringing_up)
+        yield
+        await self._unload(bringing_up, "the gateway has stopped")
+
+    def _on_signal(self, number: int, bringing_up: asyncio.Task[None]) -> None:
+        """Drain at the first signal, and stop without waiting at the second."""
+        if self._draining is None:
+            _log.info("stopping", signal=signal.Signals(number).name, running=self._generator.places.taken)
+            self._draining = asyncio.create_task(self._drain_and_stop(bringing_up))
+        else:
+            self._draining.cancel()
+
+    async def _drain_and_stop(self, bringing_up: asyncio.Task[None]) -> None:
+        try:
+            await drain(self._lifecycle, self._generator.places, self._settings.drain_timeout_s)
+        finally:
+            await self._unload(bringing_up, "the gateway is stopping, and the time to finish has passed")
+            self._stop_server()
+
+    async def _unload(self, bringing_up: asyncio.Task[None], farewell: str) -> None:
+        bringing_up.cancel()  # first, or it would take the worker's end for a crash
+        await asyncio.wait({bringing_up})
+        await self._pool.close(farewell)
+
+    def _on_bring_up_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        self.exit_code = error.exit_code if isinstance(error, StartUpRefusal) else 1
+        _log.error("cannot serve", reason=str(error), exit_code=self.exit_code, exc_info=_unexpected(error))
+        self._stop_server()
+
+
+def _unexpected(error: BaseException | None) -> BaseException | None:
+    """A refusal is a sentence; anything else is a bug, and needs its traceback."""
+    return None if isinstance(error, StartUpRefusal) else error

@@ -1,0 +1,155 @@
+"""Walks the phases: wait for weights, verify, load, warm up, be ready; and the last three again when a worker dies.
+
+`run` is the whole story. It ends only by being cancelled, or with a `StartUpRefusal` that ends the gateway.
+"""
+
+import asyncio
+import time
+from dataclasses import asdict
+from typing import Final
+
+import structlog
+
+from llm_gateway.errors import GatewayError, ModelUnloadableError, StartUpRefusal
+from llm_gateway.generator import Generator
+from llm_gateway.lifecycle import Lifecycle, Phase
+from llm_gateway.models.catalog import CatalogEntry, find
+from llm_gateway.models.figures import Figures
+from llm_gateway.models.pool import LoadedModel, ModelPool
+from llm_gateway.models.warm_up import warm_up
+from llm_gateway.settings import Settings
+from model_store.layout import StoreLayout
+from model_store.manifest import ManifestUnreadableError
+
+_log = structlog.get_logger()
+
+_FETCH: Final = "`docker compose run --rm model_fetcher`, or `python -m model_fetcher` without Docker"
+_LOOK_AGAIN_S: Final = 1.0
+_VERIFY_AGAIN_S: Final = 10.0
+_LOAD_BYTES_PER_S: Final = 500e6
+"""For health's estimate until a load has been measured: reading from the page cache, and compiling."""
+_WARM_UP_EXPECTED_S: Final = 5.0
+_MAX_DEATHS_IN_A_ROW: Final = 5
+_LIVED_S: Final = 60.0
+"""A worker that was READY for this long was no crash loop, and the count of deaths starts anew."""
+
+
+class BringUp:
+    """Brings one model to READY and keeps it there."""
+
+    def __init__(self, settings: Settings, lifecycle: Lifecycle, pool: ModelPool, generator: Generator) -> None:
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._pool = pool
+        self._generator = generator
+        self._layout = StoreLayout(settings.model_store)
+        self._load_took_s: float | None = None
+        self._deaths_in_a_row = 0
+
+    async def run(self) -> None:
+        """Bring the model up, again after each death of its worker, until the gateway stops.
+
+        Raises:
+            StartUpRefusal: it cannot be brought up. Where models load on demand, the request is told and this goes on.
+        """
+        entry = await self._verified_entry()
+        while True:
+            try:
+                await self._until_loading_is_due(entry)
+                model = await self._load(entry)
+                figures = await self._warm_up(model)
+                self._lifecycle.become_ready(figures)
+                _log.info("ready", model=model.name, **_report(model, figures, self._load_took_s))
+                await self._until_the_worker_dies(model)
+            except StartUpRefusal as refusal:
+                self._lifecycle.move_to(Phase.FAILED, str(refusal))
+                if self._settings.model_preload:
+                    raise
+
+    async def _verified_entry(self) -> CatalogEntry:
+        while True:
+            entry = await self._published_entry()
+            self._lifecycle.move_to(Phase.VERIFYING)
+            report = await asyncio.to_thread(entry.check)
+            if report.whole:
+                return entry
+            damaged = ", ".join((*report.missing, *report.mismatched))
+            problem = f"{damaged} of {entry.manifest.model} is not as the manifest says; repair it with {_FETCH}"
+            self._lifecycle.move_to(Phase.WAITING_FOR_WEIGHTS, problem)
+            await asyncio.sleep(_VERIFY_AGAIN_S)
+
+    async def _published_entry(self) -> CatalogEntry:
+        while True:
+            try:
+                entry = find(self._layout, self._settings.model_name, self._settings.quantization)
+                problem = (
+                    f"{self._settings.model_name} is not on {self._layout.root} with "
+                    f"QUANTIZATION={self._settings.quantization}; fetch it with {_FETCH}"
+                )
+            except ManifestUnreadableError as error:
+                entry, problem = None, str(error)
+            if entry is not None:
+                return entry
+            self._lifecycle.explain(problem)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _until_loading_is_due(self, entry: CatalogEntry) -> None:
+        if self._settings.model_preload:
+            self._lifecycle.move_to(Phase.LOADING)
+        elif self._lifecycle.phase is not Phase.FAILED:
+            self._lifecycle.move_to(Phase.ON_DEMAND, "MODEL_PRELOAD=false: the first request loads the model")
+        while self._lifecycle.phase is not Phase.LOADING:
+            await self._lifecycle.wait_for_change()
+        self._lifecycle.expect(self._load_took_s or 1 + entry.weights_bytes / _LOAD_BYTES_PER_S)
+
+    async def _load(self, entry: CatalogEntry) -> LoadedModel:
+        started = time.monotonic()
+        model = await self._pool.load(entry)
+        self._load_took_s = time.monotonic() - started
+        return model
+
+    async def _warm_up(self, model: LoadedModel) -> Figures:
+        self._lifecycle.move_to(Phase.WARMING_UP)
+        self._lifecycle.expect(_WARM_UP_EXPECTED_S)
+        with self._generator.places.take() as permit:
+            try:
+                return await warm_up(
+                    lambda request, record: self._generator.generate(permit, request, record),
+                    model,
+                    self._settings.warmup_file,
+                )
+            except GatewayError as error:
+                raise ModelUnloadableError(f"the warm-up failed: {error}") from error
+
+    async def _until_the_worker_dies(self, model: LoadedModel) -> None:
+        """Return after a death and a pause; refuse when deaths follow each other.
+
+        Raises:
+            ModelUnloadableError: the worker died again and again without living for long.
+        """
+        ready_since = time.monotonic()
+        how = await model.worker.ended()
+        lived_s = time.monotonic() - ready_since
+        _log.error("worker died", how=how, model=model.name, lived_s=round(lived_s, 1))
+        await self._pool.unload(model.name, "the model's process ended; it is being loaded again")
+        self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1
+        if self._deaths_in_a_row > _MAX_DEATHS_IN_A_ROW:
+            raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
+        self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
+        await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
+
+
+def _report(model: LoadedModel, figures: Figures, load_took_s: float | None) -> dict[str, object]:
+    """The line that says what the profile really does on this machine."""
+    plan = model.plan
+    planned = {
+        "context_tokens": plan.context_tokens,
+        "kv_cache_tokens": plan.kv_cache_tokens,
+        "planned_mib": {
+            "weights": plan.weights_bytes >> 20,
+            "kv_cache": plan.kv_cache_bytes >> 20,
+            "overhead": plan.overhead_bytes >> 20,
+            "available": plan.available_bytes >> 20,
+        },
+    }
+    return {"load_s": round(load_took_s or 0, 2), **asdict(figures), **planned}

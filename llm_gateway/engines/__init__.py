@@ -1,0 +1,1 @@
+"""The inference libraries, each behind one contract, each only ever imported inside a worker."""

@@ -1,0 +1,42 @@
+"""The contract of an engine: what a worker needs of an inference library, and nothing more.
+
+An engine is used by one thread. It batches by itself: sequences are handed over as they come, and every `step` moves
+all that are under way. Sampling that an engine cannot do is refused in `begin` with a sentence, never silently ignored.
+"""
+
+from typing import Protocol
+
+from llm_gateway.generation import SequenceRequest, TokenChunk
+
+
+class RequestRefusedError(Exception):
+    """This engine cannot do what one request asks; the message is one sentence for the client."""
+
+
+class Engine(Protocol):
+    """One loaded model.
+
+    A sequence is under way from `begin` until the chunk that carries its `finish`, or until `cancel`.
+    """
+
+    name: str
+    device: str
+
+    def begin(self, request: SequenceRequest) -> None:
+        """Put a sequence under way.
+
+        Raises:
+            RequestRefusedError: it cannot be done as asked.
+        """
+
+    def cancel(self, sequence_id: int) -> None:
+        """End a sequence within one step; it produces nothing more. An unknown or ended one is no error."""
+
+    def has_work(self) -> bool:
+        """Whether any sequence is under way, so that `step` would produce something."""
+
+    def step(self) -> list[TokenChunk]:
+        """Compute once for every sequence under way and return what they gained."""
+
+    def clear_cache(self) -> None:
+        """Forget every cached prefix and give memory back. Called only when no sequence is under way."""

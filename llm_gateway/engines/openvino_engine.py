@@ -1,0 +1,138 @@
+"""OpenVINO GenAI's continuous batching behind the engine contract.
+
+The library brings the scheduler, the paged KV cache, the prefix cache and chunked prefill; this module translates.
+`step()` holds the Python lock for as long as it computes, which is why an engine lives in a process of its own.
+"""
+
+import gc
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino_genai as ov_genai
+from openvino_genai.py_openvino_genai import GenerationHandle
+
+from llm_gateway.engines.base import RequestRefusedError
+from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
+from llm_gateway.workers.protocol import EngineOptions
+
+BLOCK_TOKENS = 32
+"""Tokens in one block of the paged KV cache of OpenVINO's CPU plugin."""
+
+_Finish = ov_genai.GenerationFinishReason
+_FINISH = {_Finish.NONE: None, _Finish.STOP: FinishReason.STOP, _Finish.LENGTH: FinishReason.LENGTH}
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    handle: GenerationHandle
+    stop_token_ids: frozenset[int]
+
+
+class OpenVinoEngine:
+    """One model in one `ContinuousBatchingPipeline` on the CPU."""
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, model_folder: Path, options: EngineOptions) -> None:
+        self._model_folder = model_folder
+        self._options = options
+        self._pipeline = self._build_pipeline()
+        self._running: dict[int, _Running] = {}
+
+    def begin(self, request: SequenceRequest) -> None:
+        prompt = ov.Tensor(np.array([request.prompt_token_ids], dtype=np.int64))
+        try:
+            handle = self._pipeline.add_request(request.sequence_id, prompt, _generation_config(request))
+        except RuntimeError as error:
+            raise RequestRefusedError(f"the engine refused the request: {_last_line(error)}") from error
+        self._running[request.sequence_id] = _Running(handle, frozenset(request.stop_token_ids))
+
+    def cancel(self, sequence_id: int) -> None:
+        running = self._running.pop(sequence_id, None)
+        if running is not None:
+            running.handle.cancel()
+
+    def has_work(self) -> bool:
+        # A cancelled request keeps its blocks until a step has passed, so the pipeline is asked, not the dictionary.
+        return bool(self._pipeline.has_non_finished_requests())
+
+    def step(self) -> list[TokenChunk]:
+        self._pipeline.step()
+        return [chunk for sequence_id in list(self._running) if (chunk := self._read(sequence_id)) is not None]
+
+    def clear_cache(self) -> None:
+        # The library has no call for it: cached blocks live as long as the pipeline, and a new one loads in about the
+        # time of the first.
+        del self._pipeline
+        gc.collect()
+        self._pipeline = self._build_pipeline()
+
+    def _build_pipeline(self) -> ov_genai.ContinuousBatchingPipeline:
+        options = self._options
+        scheduler = ov_genai.SchedulerConfig()
+        scheduler.num_kv_blocks = max(1, options.kv_cache_tokens // BLOCK_TOKENS)
+        scheduler.max_num_seqs = options.max_num_seqs
+        scheduler.max_num_batched_tokens = options.max_batched_tokens
+        scheduler.dynamic_split_fuse = True
+        scheduler.enable_prefix_caching = options.prefix_caching
+        return ov_genai.ContinuousBatchingPipeline(str(self._model_folder), scheduler, "CPU", _properties(options))
+
+    def _read(self, sequence_id: int) -> TokenChunk | None:
+        running = self._running[sequence_id]
+        if running.handle.can_read():
+            (output,) = running.handle.read().values()
+            finish = _FINISH[output.finish_reason]
+            token_ids = _without_stop_token(output.generated_ids, finish, running.stop_token_ids)
+        elif running.handle.get_status() == ov_genai.GenerationStatus.IGNORED:
+            # The whole KV cache is too small for this one sequence, which ends as it does at any other limit of length.
+            token_ids, finish = [], FinishReason.LENGTH
+        else:
+            return None
+        if finish is not None:
+            del self._running[sequence_id]
+        return TokenChunk(sequence_id, token_ids, finish)
+
+
+def _without_stop_token(token_ids: Iterable[int], finish: FinishReason | None, stop: frozenset[int]) -> list[int]:
+    """The library reports the stop token as the last one generated; it is no part of the answer."""
+    tokens = list(token_ids)
+    return tokens[:-1] if finish is FinishReason.STOP and tokens and tokens[-1] in stop else tokens
+
+
+def _properties(options: EngineOptions) -> dict[str, object]:
+    properties: dict[str, object] = {
+        "INFERENCE_NUM_THREADS": options.num_threads,
+        "KV_CACHE_PRECISION": options.kv_cache_precision,
+    }
+    if options.inference_precision != "auto":
+        properties["INFERENCE_PRECISION_HINT"] = options.inference_precision
+    return properties
+
+
+def _generation_config(request: SequenceRequest) -> ov_genai.GenerationConfig:
+    sampling = request.sampling
+    config = ov_genai.GenerationConfig()
+    config.max_new_tokens = request.max_tokens
+    config.repetition_penalty = sampling.repetition_penalty
+    config.apply_chat_template = False
+    config.stop_token_ids = set(request.stop_token_ids)
+    config.ignore_eos = not request.stop_token_ids
+    if not sampling.greedy:
+        config.do_sample = True
+        config.temperature = sampling.temperature
+        config.top_p = sampling.top_p
+        if sampling.top_k:
+            config.top_k = sampling.top_k
+        if sampling.seed is not None:
+            config.rng_seed = sampling.seed
+    return config
+
+
+def _last_line(error: Exception) -> str:
+    """The library's messages are a failed check, where it stands in its source, and then the sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,46 @@
+"""What the volume holds for the settings at hand; it reads manifests and looks at files, and never writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store.layout import StoreLayout
+from model_store.manifest import CheckReport, Manifest, check_quickly, content_folder, read_manifest
+
+_VARIANTS = {
+    "none": ("openvino-bf16", "openvino-fp16"),
+    "int8": ("openvino-int8",),
+    "int4": ("openvino-int4",),
+}
+_AS_PUBLISHED = "openvino"
+"""A repository that held OpenVINO's own format is served as its author prepared it, whatever the profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """One published variant and the folder its files are in."""
+
+    manifest: Manifest
+    folder: Path
+
+    def check(self) -> CheckReport:
+        """Compare the files with the manifest: sizes, times, and the hash of what was touched; blocks on the disk."""
+        return check_quickly(self.folder, self.manifest.files)
+
+    @property
+    def weights_bytes(self) -> int:
+        """The files that end up in memory: IR weights."""
+        return sum(file.size_bytes for file in self.manifest.files if file.path == "openvino_model.bin")
+
+
+def find(layout: StoreLayout, model_name: str, quantization: str) -> CatalogEntry | None:
+    """Return the variant that these settings ask for, or None while it is not on the volume.
+
+    Raises:
+        ManifestUnreadableError: there is a manifest, and it cannot be used.
+    """
+    for variant in (*_VARIANTS[quantization], _AS_PUBLISHED):
+        path = layout.manifest(model_name, variant)
+        manifest = read_manifest(path)
+        if manifest is not None:
+            return CatalogEntry(manifest, content_folder(path, manifest))
+    return None

@@ -1,0 +1,130 @@
+"""Loaded models: from a catalogue entry to a worker that holds it, and back to nothing.
+
+Loading is plan -> process -> engine; the plan is made before a byte of the weights is read. Unloading ends the process,
+which gives back all of its memory.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+import machine
+from llm_gateway.errors import ModelUnloadableError, UnknownModelError
+from llm_gateway.models.budget import MemoryPlan
+from llm_gateway.models.catalog import CatalogEntry
+from llm_gateway.models.planning import plan_for
+from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
+from llm_gateway.prompt.tokenizer import PromptTokenizer, PromptTokenizerError
+from llm_gateway.settings import Settings
+from llm_gateway.workers.process import WorkerProcess
+from llm_gateway.workers.protocol import EngineOptions, Load, Loaded, LoadFailed
+from machine import MachineFacts
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model in memory, with everything that a request needs of it."""
+
+    name: str
+    tokenizer: PromptTokenizer
+    template: ChatTemplate | None
+    worker: WorkerProcess
+    context_tokens: int
+    plan: MemoryPlan
+    facts: Loaded
+
+    def memory_bytes(self) -> int:
+        """What the worker's process holds in RAM now."""
+        pages = Path(f"/proc/{self.worker.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * 4096
+
+
+class ModelPool:
+    """The models that are in memory, by name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loaded: dict[str, LoadedModel] = {}
+
+    def get(self, name: str) -> LoadedModel:
+        """Return a loaded model.
+
+        Raises:
+            UnknownModelError: no model of that name is in memory.
+        """
+        try:
+            return self._loaded[name]
+        except KeyError:
+            raise UnknownModelError(f"no model named {name} is loaded here") from None
+
+    async def load(self, entry: CatalogEntry) -> LoadedModel:
+        """Plan its memory, start its worker, and wait until the engine has it.
+
+        Raises:
+            MemoryPlanRefusal: it does not fit.
+            ModelUnloadableError: the tokenizer or the engine could not load it.
+        """
+        settings, facts = self._settings, machine.look()
+        plan = plan_for(entry, settings, facts)
+        options = _options(settings, plan, facts)
+        tokenizer, template = await asyncio.to_thread(_read_prompt_files, entry.folder)
+        worker = await WorkerProcess.start(options.num_threads)
+        try:
+            loaded = await worker.client.load(_load_message(entry, settings, options))
+        except asyncio.CancelledError:
+            await worker.stop("the gateway is stopping")
+            raise
+        if isinstance(loaded, LoadFailed):
+            await worker.stop("the model could not be loaded")
+            raise ModelUnloadableError(loaded.message)
+        model = LoadedModel(
+            name=entry.manifest.model,
+            tokenizer=tokenizer,
+            template=template,
+            worker=worker,
+            context_tokens=plan.context_tokens,
+            plan=plan,
+            facts=loaded,
+        )
+        self._loaded[model.name] = model
+        return model
+
+    async def unload(self, name: str, farewell: str) -> None:
+        """End a model's worker; requests that it still holds end with `farewell`; an unknown name is no error."""
+        model = self._loaded.pop(name, None)
+        if model is not None:
+            await model.worker.stop(farewell)
+
+    async def close(self, farewell: str) -> None:
+        """Unload everything."""
+        for name in list(self._loaded):
+            await self.unload(name, farewell)
+
+
+def _options(settings: Settings, plan: MemoryPlan, facts: MachineFacts) -> EngineOptions:
+    return EngineOptions(
+        num_threads=settings.num_threads or facts.cpu.threads,
+        kv_cache_tokens=plan.kv_cache_tokens,
+        kv_cache_precision=settings.kv_cache_precision,
+        inference_precision=settings.inference_precision,
+        max_num_seqs=settings.max_num_seqs,
+        max_batched_tokens=settings.max_batched_tokens,
+        prefix_caching=settings.prefix_caching,
+        fake=settings.fake_engine,
+    )
+
+
+def _load_message(entry: CatalogEntry, settings: Settings, options: EngineOptions) -> Load:
+    engine = "openvino" if settings.engine == "auto" else settings.engine
+    return Load(engine=engine, model_folder=str(entry.folder), options=options)
+
+
+def _read_prompt_files(folder: Path) -> tuple[PromptTokenizer, ChatTemplate | None]:
+    try:
+        return PromptTokenizer.load(folder), ChatTemplate.load(folder)
+    except (PromptTokenizerError, ChatTemplateError) as error:
+        raise ModelUnloadableError(str(error)) from error

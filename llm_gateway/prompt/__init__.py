@@ -1,0 +1,1 @@
+"""From messages to token ids: the model's own chat template, then its own tokenizer."""

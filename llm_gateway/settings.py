@@ -1,0 +1,145 @@
+"""Every variable that the gateway knows: name, default, and what changes with it. Read once, at the start, then frozen.
+
+The environment wins over the profile's file, which wins over the default here. An empty value counts as unset, so a
+line `KEY=` in `.env` never blanks what a profile says. Nothing else in the gateway reads the environment.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import machine
+import profiles
+
+_UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+
+
+class SettingsError(Exception):
+    """A variable cannot be used; the message names it, its value, and what was expected."""
+
+
+def parse_bytes(value: object) -> object:
+    """Read `2GiB`, `512 MB` or a plain number of bytes; anything else is left for the validation to refuse."""
+    matched = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", value.strip()) if isinstance(value, str) else None
+    unit = _UNITS.get(matched[2].upper()) if matched else None
+    return int(float(matched[1]) * unit) if matched and unit else value
+
+
+def _parse_auto(value: object) -> object:
+    return None if isinstance(value, str) and value.strip().lower() == "auto" else value
+
+
+ByteSize: TypeAlias = Annotated[int, BeforeValidator(parse_bytes)]
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; the environment variable is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    model_name: str = Field("demo", description="The model to serve: demo, org/name, org/name@revision, or a folder.")
+    model_store: Path = Field(Path("/models"), description="Where the volume with the prepared models is.")
+    performance_profile: Literal["cpu_optimized", "vm_optimized", "gpu_accelerated", "auto"] = Field(
+        "cpu_optimized", description="The named set of numbers to start from; auto picks one and logs why."
+    )
+    quantization: Literal["none", "int8", "int4"] = Field(
+        "none", description="Precision of the weights: smaller is faster on few cores and less exact."
+    )
+    engine: Literal["auto", "openvino", "fake"] = Field(
+        "auto", description="The inference library; fake repeats the prompt and is for tests alone."
+    )
+    fake_engine: str = Field("", description="Knobs of the fake engine, such as tokens_per_s=200,load_s=2.")
+
+    bind_address: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 opens it to the network.")
+    gateway_port: int = Field(8085, ge=1, le=65535, description="The port, inside the container and outside.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json for machines, console for people; auto is console on a terminal."
+    )
+
+    model_preload: bool = Field(True, description="Load at start; false loads at the first request, which then waits.")
+    warmup_file: Path | None = Field(
+        None, description="JSON lines with prompt or messages and max_tokens, run before READY; they stay in the cache."
+    )
+    omp_num_threads: Annotated[int | None, BeforeValidator(_parse_auto)] = Field(
+        None, ge=1, description="Threads that compute; auto follows affinity and CPU quota, rounded down."
+    )
+    torch_num_threads: Annotated[int | None, BeforeValidator(_parse_auto)] = Field(
+        None, ge=1, description="Another name for OMP_NUM_THREADS, which wins over it."
+    )
+    inference_precision: Literal["auto", "bf16", "f16", "f32"] = Field(
+        "auto", description="Arithmetic of the activations; auto leaves it to the engine and the processor."
+    )
+    kv_cache_size: Annotated[int | None, BeforeValidator(parse_bytes), BeforeValidator(_parse_auto)] = Field(
+        None, ge=1, description="Memory for the KV cache, such as 2GiB; auto sizes it to fit."
+    )
+    kv_cache_precision: Literal["f16", "bf16", "f32", "u8"] = Field(
+        "bf16", description="Precision of the KV cache; u8 halves it, at a small cost in exactness."
+    )
+    max_context_tokens: int | None = Field(
+        None, ge=16, description="Longest prompt and answer together, in tokens; unset is the model's own limit."
+    )
+    max_num_seqs: int = Field(64, ge=1, description="Sequences that are decoded together; more wait for a place.")
+    max_batched_tokens: int = Field(
+        512, ge=32, description="Tokens per step; smaller lets a long prompt stall the other answers less."
+    )
+    prefix_caching: bool = Field(True, description="Keep the KV cache of prompts, so that a shared beginning is free.")
+
+    max_concurrent_requests: int = Field(128, ge=1, description="Requests inside at once; the next one is a 429.")
+    max_request_bytes: ByteSize = Field(1 << 20, ge=1024, description="Longest body; a longer one is a 413.")
+    default_max_tokens: int = Field(256, ge=1, description="Length of an answer where the request names none.")
+    max_num_sequences: int = Field(8, ge=1, description="Most answers that one request may ask for.")
+    drain_timeout_s: float = Field(20.0, ge=0, description="Seconds that running answers may go on after SIGTERM.")
+
+    @property
+    def num_threads(self) -> int | None:
+        """The number of threads that was asked for, or None for the machine's own."""
+        return self.omp_num_threads or self.torch_num_threads
+
+
+def load_settings() -> tuple[Settings, str]:
+    """Read the environment and the profile; returns the settings and why the profile is the one it is.
+
+    Raises:
+        SettingsError: a variable has a value that cannot be used.
+    """
+    requested = os.environ.get("PERFORMANCE_PROFILE") or Settings.model_fields["performance_profile"].default
+    try:
+        choice = profiles.resolve(requested, machine.look())
+        preset = profiles.read_profile(choice.name)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    values = {key.lower(): value for key, value in preset.items() if not os.environ.get(key)}
+    values["performance_profile"] = choice.name
+    if choice.name == "gpu_accelerated":
+        raise SettingsError(
+            "PERFORMANCE_PROFILE is 'gpu_accelerated', but this version has no engine for GPUs; "
+            "use cpu_optimized or vm_optimized"
+        )
+    try:
+        return Settings(**values), choice.reason  # type: ignore[arg-type]  # pydantic turns the texts into their types
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from error
+
+
+def inherited_environment() -> dict[str, str]:
+    """The part of the environment that a worker needs; settings and secrets are not among it."""
+    return {key: os.environ[key] for key in _INHERITED if key in os.environ}
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = "_".join(str(part) for part in first["loc"]).upper()
+    return f"{key} is {first['input']!r}: {first['msg'].lower()}; correct it in .env or in the profile"
+
+
+def wants_json_logs(settings: Settings) -> bool:
+    """Whether lines are for machines: as told, or wherever nobody sits at a terminal."""
+    return settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())

@@ -1,0 +1,92 @@
+"""Turn the tokens of one sequence into text as they come, never showing half a character.
+
+What has been given out always adds up to what the tokenizer's own `decode` says of the whole sequence. The library's
+`DecodeStream` is faster but raises on broken runs of byte tokens, or disagrees about them, so it is not used.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tokenizers import Tokenizer
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+class IncrementalDetokenizer:
+    """The text of one sequence; use a new one for each.
+
+    How a token reads can depend on the one before it (a leading space, the first half of an emoji), so every group of
+    tokens is decoded together with the group before it, and the text of that earlier group is cut off.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._facts = _facts(tokenizer)
+        self._window: list[int] = []
+        """The group that was given out last, then the tokens that came after it."""
+        self._num_given_out_tokens = 0
+        self._num_given_out_characters = 0
+        """Characters of the decoded window that were given out already."""
+
+    def push(self, token_ids: Sequence[int]) -> str:
+        """Take the next tokens and return the text that is settled by now; special tokens have none."""
+        visible = [token_id for token_id in token_ids if token_id not in self._facts.special_ids]
+        if not visible:
+            return ""
+        self._window += visible
+        if self._facts.byte_ids:
+            # A run of byte tokens reads as one: until it has ended, its last bytes can still spoil the first.
+            if visible[-1] in self._facts.byte_ids:
+                return ""
+            return self._give_out(self._decode(self._window))
+        text = self._decode(self._window)
+        if text.endswith(_REPLACEMENT):
+            # The last character may be half; those before it are settled.
+            return self._give_out_all_but_the_last(text)
+        return self._give_out(text)
+
+    def flush(self) -> str:
+        """Return what is left at the end of the sequence; bytes that never became a character are shown as U+FFFD."""
+        return self._give_out(self._decode(self._window)) if self._window else ""
+
+    def _give_out(self, text: str) -> str:
+        piece = text[self._num_given_out_characters :]
+        if piece:
+            self._window = self._window[self._num_given_out_tokens :]
+            self._num_given_out_tokens = len(self._window)
+            self._num_given_out_characters = len(self._decode(self._window))
+        return piece
+
+    def _give_out_all_but_the_last(self, text: str) -> str:
+        piece = text[self._num_given_out_characters : -1]
+        self._num_given_out_characters += len(piece)
+        return piece
+
+    def _decode(self, token_ids: list[int]) -> str:
+        return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenFacts:
+    special_ids: frozenset[int]
+    byte_ids: frozenset[int]
+    """Tokens such as `<0x0A>` that stand for one byte; empty where the decoder does not read them so."""
+
+
+@lru_cache(maxsize=8)
+def _facts(tokenizer: Tokenizer) -> _TokenFacts:
+    added = tokenizer.get_added_tokens_decoder()
+    return _TokenFacts(
+        special_ids=frozenset(token_id for token_id, token in added.items() if token.special),
+        byte_ids=_byte_ids(tokenizer),
+    )
+
+
+def _byte_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    example = tokenizer.token_to_id("<0x41>")
+    if example is None or tokenizer.decode([example]) != "A":
+        return frozenset()
+    return frozenset(token_id for token, token_id in tokenizer.get_vocab().items() if _BYTE_TOKEN.fullmatch(token))

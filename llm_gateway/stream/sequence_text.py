@@ -1,0 +1,33 @@
+"""The text of one sequence: token ids in, text that may be sent out, and the sequence's one end.
+
+It joins the detokenizer, which never splits a character, with the stop strings, which are never half sent.
+"""
+
+from collections.abc import Sequence
+
+from llm_gateway.generation import FinishReason
+from llm_gateway.stream.detokenizer import IncrementalDetokenizer
+from llm_gateway.stream.stop_strings import StopStringFilter
+
+
+class SequenceText:
+    """Turns what an engine produces for one sequence into pieces of text."""
+
+    def __init__(self, detokenizer: IncrementalDetokenizer, stop: Sequence[str]) -> None:
+        self._detokenizer = detokenizer
+        self._stop = StopStringFilter(stop)
+        self.finish: FinishReason | None = None
+        self.num_tokens = 0
+
+    def push(self, token_ids: Sequence[int], finish: FinishReason | None) -> str:
+        """Take new tokens and return the text that became ready; afterwards `finish` says whether this was the end."""
+        self.num_tokens += len(token_ids)
+        text = self._stop.push(self._detokenizer.push(token_ids))
+        if self._stop.matched is None and finish is not None:
+            text += self._stop.push(self._detokenizer.flush())
+        if self._stop.matched is not None:
+            self.finish = FinishReason.STOP
+        elif finish is not None:
+            text += self._stop.flush()
+            self.finish = finish
+        return text

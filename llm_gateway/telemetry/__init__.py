@@ -1,0 +1,1 @@
+"""What the gateway says of itself: log lines and metrics."""

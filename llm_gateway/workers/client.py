@@ -1,0 +1,171 @@
+"""The gateway's side of the socket: asynchronous, one object per worker, and no thread.
+
+Everything a sequence produces arrives in its `TokenStream`. When the socket closes, every stream that is still open
+ends with an error, so no request is left waiting: that is the crash signal, and there is no other.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import cast
+
+import msgspec
+import structlog
+
+from llm_gateway.admission.permits import Permit
+from llm_gateway.errors import GatewayError, GenerationFailedError, WorkerDiedError
+from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
+from llm_gateway.workers.protocol import (
+    CacheCleared,
+    Cancel,
+    ClearCache,
+    FrameReader,
+    Generate,
+    Load,
+    Loaded,
+    LoadFailed,
+    Produced,
+    Refused,
+    ToGateway,
+    ToWorker,
+    to_frame,
+)
+
+_log = structlog.get_logger()
+
+
+class TokenStream:
+    """What one sequence produces. Chunks that are ready at once are taken together."""
+
+    def __init__(self) -> None:
+        self._token_ids: list[int] = []
+        self._finish: FinishReason | None = None
+        self._error: GatewayError | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        return self._finish is not None or self._error is not None
+
+    def put(self, chunk: TokenChunk) -> None:
+        self._token_ids += chunk.token_ids
+        self._finish = chunk.finish
+        self._changed.set()
+
+    def fail(self, error: GatewayError) -> None:
+        if not self.ended:
+            self._error = error
+            self._changed.set()
+
+    async def next(self) -> tuple[list[int], FinishReason | None]:
+        """Wait for something new and return all of it; after a finish there is nothing more to wait for.
+
+        Raises:
+            GatewayError: the sequence ended without an answer.
+        """
+        await self._changed.wait()
+        self._changed.clear()
+        if self._error is not None:
+            raise self._error
+        token_ids, self._token_ids = self._token_ids, []
+        return token_ids, self._finish
+
+
+class WorkerClient(asyncio.Protocol):
+    """Speaks the worker protocol over one socket."""
+
+    def __init__(self) -> None:
+        self._frames = FrameReader()
+        self._decoder = msgspec.msgpack.Decoder(ToGateway)
+        self._streams: dict[int, TokenStream] = {}
+        self._next_id = 0
+        self._transport: asyncio.WriteTransport | None = None
+        loop = asyncio.get_running_loop()
+        self._loaded: asyncio.Future[Loaded | LoadFailed] = loop.create_future()
+        self._cache_cleared: asyncio.Future[int] | None = None
+        self._farewell = "the model's process ended while it worked on this request; try again shortly"
+        self.disconnected: asyncio.Event = asyncio.Event()
+
+    async def load(self, load: Load) -> Loaded | LoadFailed:
+        """Tell the worker what to load and wait until it has, or has said why not."""
+        self._send(load)
+        return await self._loaded
+
+    def new_sequence_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def generate(self, permit: Permit, sequences: list[SequenceRequest]) -> list[TokenStream]:
+        """Begin sequences; without a permit in hand there is no way to call this."""
+        permit.check()
+        streams = [TokenStream() for _ in sequences]
+        if self.disconnected.is_set():
+            raise WorkerDiedError("the model's process has ended; it is being loaded again, try again shortly")
+        self._streams.update({request.sequence_id: stream for request, stream in zip(sequences, streams, strict=True)})
+        self._send(Generate(sequences))
+        return streams
+
+    def cancel(self, sequence_ids: Iterable[int]) -> None:
+        """Stop sequences that have not ended; ended ones are passed over."""
+        open_ids = [sequence_id for sequence_id in sequence_ids if self._streams.pop(sequence_id, None) is not None]
+        if open_ids and not self.disconnected.is_set():
+            self._send(Cancel(open_ids))
+
+    async def clear_cache(self) -> int:
+        """Have the cache dropped once the running sequences have ended; returns the bytes given back."""
+        if self._cache_cleared is None or self._cache_cleared.done():
+            self._cache_cleared = asyncio.get_running_loop().create_future()
+            self._send(ClearCache())
+        return await asyncio.shield(self._cache_cleared)
+
+    def close(self, farewell: str) -> None:
+        """Close the socket, upon which the worker ends; `farewell` is what open requests are told."""
+        self._farewell = farewell
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not checked by isinstance: uvloop's transports have the methods and not the base class.
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._frames.feed(data):
+            self._take(self._decoder.decode(body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _log.debug("worker disconnected", error=exc)
+        self.disconnected.set()
+        if not self._loaded.done():
+            self._loaded.set_result(LoadFailed("the model's process ended while it was loading"))
+        died = WorkerDiedError(self._farewell)
+        if self._cache_cleared is not None and not self._cache_cleared.done():
+            self._cache_cleared.set_exception(died)
+        for stream in self._streams.values():
+            stream.fail(died)
+        self._streams.clear()
+
+    def _send(self, message: ToWorker) -> None:
+        assert self._transport is not None, "connection_made comes first"
+        self._transport.write(to_frame(message))
+
+    def _take(self, message: ToGateway) -> None:
+        match message:
+            case Produced(chunks):
+                for chunk in chunks:
+                    self._hand_over(chunk)
+            case Refused(sequence_id, sentence):
+                stream = self._streams.pop(sequence_id, None)
+                if stream is not None:
+                    stream.fail(GenerationFailedError(sentence))
+            case Loaded() | LoadFailed():
+                self._loaded.set_result(message)
+            case CacheCleared(freed_bytes):
+                assert self._cache_cleared is not None, "the worker answers only what it was asked"
+                self._cache_cleared.set_result(freed_bytes)
+
+    def _hand_over(self, chunk: TokenChunk) -> None:
+        stream = self._streams.get(chunk.sequence_id)
+        if stream is None:
+            return  # cancelled while this chunk was on its way
+        stream.put(chunk)
+        if chunk.finish is not None:
+            del self._streams[chunk.sequence_id]

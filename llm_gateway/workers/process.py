@@ -1,0 +1,103 @@
+"""Starts, watches and ends the child process of one worker.
+
+The child gets one end of a socket pair, a thread count that is set before any library starts, no token and no other
+secret, and a process group of its own, so that a Ctrl-C meant for the gateway lets it finish what runs.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections import deque
+from typing import Final
+
+import structlog
+
+from llm_gateway.settings import inherited_environment
+from llm_gateway.workers.client import WorkerClient
+
+_log = structlog.get_logger()
+
+_KILL_AFTER_S: Final = 5.0
+_READ_BYTES: Final = 1 << 14
+_NICENESS: Final = 5
+"""The gateway answers health checks on the same cores that compute, and needs very little of them: it goes first."""
+
+
+class WorkerProcess:
+    """A running child and the client that speaks with it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, client: WorkerClient) -> None:
+        self._process = process
+        self.client = client
+        self.last_words: deque[str] = deque(maxlen=5)
+        self._listening = asyncio.create_task(self._repeat_what_it_says())
+
+    @classmethod
+    async def start(cls, num_threads: int) -> "WorkerProcess":
+        """Start a child that waits for its first message."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "llm_gateway.workers.main",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                env=_environment(num_threads),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
+        _, client = await asyncio.get_running_loop().create_connection(WorkerClient, sock=ours)
+        return cls(process, client)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def ended(self) -> str:
+        """Wait until the process has ended, and say how, in words for the log."""
+        await self.client.disconnected.wait()
+        code = await self._process.wait()
+        await self._listening
+        return _how_it_ended(code, list(self.last_words))
+
+    async def stop(self, farewell: str) -> None:
+        """End the process: by closing the socket, and by force where that is not enough."""
+        self.client.close(farewell)
+        try:
+            async with asyncio.timeout(_KILL_AFTER_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._listening
+
+    async def _repeat_what_it_says(self) -> None:
+        """Bring the libraries' own lines into the log, one by one, and keep the last for when it dies."""
+        assert self._process.stderr is not None
+        while said := await self._process.stderr.read(_READ_BYTES):
+            for line in said.decode(errors="replace").splitlines():
+                self.last_words.append(line)
+                _log.debug("worker said", line=line, worker=self.pid)
+
+
+def _environment(num_threads: int) -> dict[str, str]:
+    threads = str(num_threads)
+    return inherited_environment() | {
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _how_it_ended(code: int, last_words: list[str]) -> str:
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    if code == -9:
+        how += " (SIGKILL: often the kernel, out of memory)"
+    return f"the worker {how}" + (f"; its last words: {' | '.join(last_words)}" if last_words else "")

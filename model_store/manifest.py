@@ -1,0 +1,211 @@
+"""The manifest: what one variant of a model is made of, file by file, with hashes; read, write, check.
+
+It is written last and atomically, so a variant with a manifest is whole, and one without does not exist.
+Checking returns a report and never raises: what to do about a damaged file is the caller's decision.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from model_store.layout import MANIFEST_NAME, StoreLayout
+
+FORMAT_VERSION = 1
+_READ_BYTES = 1 << 20
+
+
+class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of the content folder; `path` is relative to it, with forward slashes."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    mtime_ns: int
+
+
+class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What a memory plan and a context limit need to know of a model, so that readers parse no configuration."""
+
+    architecture: str
+    context_tokens: int
+    vocabulary_tokens: int
+    num_layers: int
+    num_kv_heads: int
+    head_size: int
+    num_parameters: int
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """How closely a converted model follows its source, measured on a few prompts."""
+
+    num_prompts: int
+    num_positions: int
+    same_next_token: float
+    """Share of positions at which both rank the same token first, 0 to 1."""
+    mean_logit_distance: float
+    """Mean over positions of the root-mean-square difference of the logits, divided by the source logits' spread."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant of one model, as published."""
+
+    format_version: int = FORMAT_VERSION
+    model: str
+    source: str
+    commit: str
+    source_stamp: str | None = None
+    """Digest of names, sizes and times where the source is a folder: recognises it unchanged without reading it."""
+    licence: str | None
+    variant: str
+    precision: str
+    content: str
+    shape: ModelShape
+    files: tuple[ManifestFile, ...]
+    agreement: Agreement | None = None
+    made_by: dict[str, str] = {}
+    published_at: str
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+class ManifestUnreadableError(Exception):
+    """The manifest exists but cannot be used; the message is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found; everything empty means that the variant is whole."""
+
+    missing: tuple[str, ...] = ()
+    mismatched: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        return not self.missing and not self.mismatched
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Read a manifest, or return None where there is none.
+
+    Raises:
+        ManifestUnreadableError: the file is truncated, not JSON, of another shape, or of a newer format.
+    """
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return parse_manifest(raw, str(path))
+
+
+def parse_manifest(raw: bytes, where: str) -> Manifest:
+    """Check and decode a manifest's text; `where` names it in error messages.
+
+    Raises:
+        ManifestUnreadableError: it is truncated, not JSON, of another shape, or of a newer format.
+    """
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ManifestUnreadableError(f"{where} is not a manifest ({error}); run the fetcher again") from error
+    if manifest.format_version != FORMAT_VERSION:
+        raise ManifestUnreadableError(
+            f"{where} has format {manifest.format_version}, this version reads {FORMAT_VERSION}; run the fetcher again"
+        )
+    unsafe = [name for name in (manifest.content, *(file.path for file in manifest.files)) if _leads_outside(name)]
+    if unsafe:
+        raise ManifestUnreadableError(
+            f"{where} names {unsafe[0]!r}, which is not inside its folder; remove the variant"
+        )
+    return manifest
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write atomically: a temporary name, flushed to disk, then renamed over the old manifest."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    try:
+        with temporary.open("wb") as file:
+            file.write(encoded + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def content_folder(manifest_path: Path, manifest: Manifest) -> Path:
+    return manifest_path.parent / manifest.content
+
+
+def describe_files(folder: Path) -> tuple[ManifestFile, ...]:
+    """Hash every regular file below a folder, in a stable order."""
+    return tuple(_describe(folder, path) for path in sorted(_files_below(folder)))
+
+
+def check_quickly(folder: Path, files: Iterable[ManifestFile]) -> CheckReport:
+    """Compare sizes and modification times; a file whose time alone differs is settled by its hash."""
+    return _check(folder, tuple(files), trust_mtime=True)
+
+
+def check_fully(folder: Path, files: Iterable[ManifestFile]) -> CheckReport:
+    """Compare sizes and hashes of everything."""
+    return _check(folder, tuple(files), trust_mtime=False)
+
+
+def published_variants(layout: StoreLayout) -> Iterator[Path]:
+    """Yield the path of every manifest on the volume."""
+    yield from sorted(layout.models.glob(f"*/*/{MANIFEST_NAME}"))
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _describe(folder: Path, path: Path) -> ManifestFile:
+    status = path.stat()
+    return ManifestFile(
+        path=path.relative_to(folder).as_posix(),
+        size_bytes=status.st_size,
+        sha256=sha256_of(path),
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
+def _check(folder: Path, files: tuple[ManifestFile, ...], *, trust_mtime: bool) -> CheckReport:
+    expected = {file.path for file in files}
+    present = {path.relative_to(folder).as_posix() for path in _files_below(folder)}
+    return CheckReport(
+        missing=tuple(sorted(expected - present)),
+        mismatched=tuple(
+            file.path for file in files if file.path in present and not _matches(folder / file.path, file, trust_mtime)
+        ),
+        extra=tuple(sorted(present - expected)),
+    )
+
+
+def _matches(path: Path, expected: ManifestFile, trust_mtime: bool) -> bool:
+    status = path.stat()
+    if status.st_size != expected.size_bytes:
+        return False
+    if trust_mtime and status.st_mtime_ns == expected.mtime_ns:
+        return True
+    return sha256_of(path) == expected.sha256
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _leads_outside(name: str) -> bool:
+    return name.startswith("/") or ".." in name.split("/") or not name

@@ -1,0 +1,84 @@
+"""Profiles: named sets of numbers, kept as `.env` files beside this module, and the choice that `auto` makes.
+
+A profile only ever holds defaults: whoever reads it puts the environment above it. What a number means is known to the
+settings that take it, and to profiles/README.md.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from machine import MachineFacts
+
+PROFILE_NAMES = ("cpu_optimized", "vm_optimized", "gpu_accelerated")
+AUTO = "auto"
+_FOLDER = Path(__file__).parent
+_GIB = 1 << 30
+SMALL_MACHINE_BYTES = 8 * _GIB
+"""Below this, `auto` halves the weights and the cache rather than risk a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChoice:
+    """Which profile applies, and a sentence for the log that says why."""
+
+    name: str
+    reason: str
+
+
+def read_profile(name: str, folder: Path = _FOLDER) -> dict[str, str]:
+    """Read one profile's settings; a key without a value is left out, since empty means unset.
+
+    Raises:
+        ValueError: there is no such profile, or a line of its file is not KEY=value.
+    """
+    if name not in PROFILE_NAMES:
+        raise ValueError(_unknown(name))
+    path = folder / f"{name}.env"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"the profile {name} cannot be read ({error}); restore profiles/{name}.env") from error
+    pairs = [_parse(line, f"{path.name} line {number}") for number, line in enumerate(lines, start=1)]
+    return {key: value for key, value in filter(None, pairs) if value}
+
+
+def resolve(requested: str, machine: MachineFacts) -> ProfileChoice:
+    """Turn what was asked for into a profile: a name stays what it is, `auto` is decided by the machine.
+
+    Raises:
+        ValueError: the name is neither a profile nor `auto`.
+    """
+    if requested in PROFILE_NAMES:
+        return ProfileChoice(requested, f"PERFORMANCE_PROFILE={requested} was asked for")
+    if requested != AUTO:
+        raise ValueError(_unknown(requested))
+    allowed = f"{machine.memory.limit_bytes / _GIB:.1f} GiB"
+    small = f"{SMALL_MACHINE_BYTES // _GIB} GiB"
+    gpu = f"; the GPU ({machine.gpu.name or 'NVIDIA'}) is not used by this version" if machine.gpu.available else ""
+    if machine.memory.limit_bytes < SMALL_MACHINE_BYTES:
+        return ProfileChoice("vm_optimized", f"{allowed} of memory are allowed, which is under {small}{gpu}")
+    if not machine.cpu.has_16_bit_arithmetic:
+        lacking = f"{machine.cpu.model_name} has no 16-bit arithmetic (avx512_bf16, amx_bf16 or Arm's bf16)"
+        return ProfileChoice("vm_optimized", f"{allowed} of memory are enough, but {lacking}{gpu}")
+    return ProfileChoice(
+        "cpu_optimized",
+        f"{allowed} of memory are allowed ({small} are enough) and the processor has 16-bit arithmetic{gpu}",
+    )
+
+
+def _parse(line: str, where: str) -> tuple[str, str] | None:
+    """Read `KEY=value  # comment` the way Compose reads an env_file; None for blank lines and comments."""
+    line = line.strip()
+    if not line or line.startswith("#"):
+        return None
+    key, equals, value = line.partition("=")
+    if not equals or not key.strip().isidentifier():
+        raise ValueError(f"{where} is {line!r}, expected KEY=value or a comment")
+    value = value.strip()
+    if value[:1] in {"'", '"'} and value.find(value[0], 1) > 0:
+        return key.strip(), value[1 : value.find(value[0], 1)]
+    return key.strip(), (" " + value).split(" #", maxsplit=1)[0].strip()
+
+
+def _unknown(name: str) -> str:
+    return f"PERFORMANCE_PROFILE is {name!r}, expected one of {', '.join((*PROFILE_NAMES, AUTO))}"
