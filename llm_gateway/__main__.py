@@ -1,5 +1,6 @@
 """settings -> app -> uvicorn. Ends with 0 after a drain, and with a code of its own for each kind of refusal."""
 
+import signal
 import socket
 import sys
 
@@ -16,6 +17,8 @@ _BACKLOG = 2048
 
 def main() -> int:
     """Run the gateway; returns its exit code."""
+    # The first process of a container ignores signals that it has no handler for, and uvicorn's come a second later.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings, why_profile = load_settings()
         listener = _bind(settings)

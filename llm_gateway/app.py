@@ -39,6 +39,7 @@ class Gateway:
         self._pool = ModelPool(settings)
         self._generator = Generator(settings, self._lifecycle, self._pool)
         self._draining: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         metrics = Metrics()
         self.exit_code = 0
         self.asgi: ASGIApp = RequestMiddleware(
@@ -73,14 +74,12 @@ class Gateway:
             _log.info("stopping", signal=signal.Signals(number).name, running=self._generator.places.taken)
             self._draining = asyncio.create_task(self._drain_and_stop(bringing_up))
         else:
-            self._draining.cancel()
+            self._hurry.set()
 
     async def _drain_and_stop(self, bringing_up: asyncio.Task[None]) -> None:
-        try:
-            await drain(self._lifecycle, self._generator.places, self._settings.drain_timeout_s)
-        finally:
-            await self._unload(bringing_up, "the gateway is stopping, and the time to finish has passed")
-            self._stop_server()
+        await drain(self._lifecycle, self._generator.places, self._settings.drain_timeout_s, self._hurry)
+        await self._unload(bringing_up, "the gateway is stopping, and the time to finish has passed")
+        self._stop_server()
 
     async def _unload(self, bringing_up: asyncio.Task[None], farewell: str) -> None:
         bringing_up.cancel()  # first, or it would take the worker's end for a crash

@@ -160,7 +160,7 @@ def _fitting(
         for change, changed in _smaller_wishes(replace(wishes, kv_bytes_per_value=way.kv_bytes_per_value)):
             plan = _smallest_plan(way.weights_bytes, shape, limits, changed)
             if plan.total_bytes <= limits.available_bytes:
-                yield " ".join(filter(None, (way.label, change))), plan.total_bytes
+                yield " and ".join(filter(None, (way.label, change))), plan.total_bytes
                 break
 
 
@@ -171,7 +171,7 @@ def _smaller_wishes(wishes: CacheWishes) -> Iterator[tuple[str, CacheWishes]]:
         yield "KV_CACHE_SIZE=auto", automatic
     context_tokens = 1 << (max(1, wishes.context_tokens - 1).bit_length() - 1)
     while context_tokens >= _SMALLEST_USEFUL_CONTEXT_TOKENS:
-        prefix = "KV_CACHE_SIZE=auto " if wishes.kv_cache_bytes is not None else ""
+        prefix = "KV_CACHE_SIZE=auto and " if wishes.kv_cache_bytes is not None else ""
         yield f"{prefix}MAX_CONTEXT_TOKENS={context_tokens}", replace(automatic, context_tokens=context_tokens)
         context_tokens //= 2
 

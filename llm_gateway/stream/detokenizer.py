@@ -12,6 +12,10 @@ from functools import lru_cache
 from tokenizers import Tokenizer
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_LONGEST_WINDOW_TOKENS = 32
+_TOKENS_THAT_HOLD_A_CHARACTER = 8
+"""A character has at most four bytes, and a token that is seen has at least one."""
+
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -63,6 +67,11 @@ class IncrementalDetokenizer:
     def _give_out_all_but_the_last(self, text: str) -> str:
         piece = text[self._num_given_out_characters : -1]
         self._num_given_out_characters += len(piece)
+        if len(self._window) > _LONGEST_WINDOW_TOKENS:
+            # Noise can go on without ever making a character, and decoding all of it each time would take for ever.
+            self._window = self._window[-_TOKENS_THAT_HOLD_A_CHARACTER:]
+            self._num_given_out_tokens = 0
+            self._num_given_out_characters = len(self._decode(self._window)) - 1
         return piece
 
     def _decode(self, token_ids: list[int]) -> str:
