@@ -40,7 +40,7 @@ class Gateway:
         self._generator = Generator(settings, self._lifecycle, self._pool)
         self._draining: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
-        metrics = Metrics()
+        metrics = Metrics(num_running=lambda: self._generator.places.taken)
         self.exit_code = 0
         self.asgi: ASGIApp = RequestMiddleware(
             self._api(metrics), max_body_bytes=settings.max_request_bytes, ended=metrics.count

@@ -107,7 +107,8 @@ class Lifecycle:
         """The share of the current phase that is probably done, 0 to 0.99; None where nothing is known."""
         if self._expected_s is None:
             return None
-        return min(0.99, (time.monotonic() - self._since) / max(self._expected_s, 0.001))
+        passed_s = time.monotonic() - self._since
+        return min(0.99, passed_s / self._expected_s) if self._expected_s else 0.99
 
     @property
     def estimated_seconds_left(self) -> float | None:

@@ -51,7 +51,8 @@ class Places:
         """
         if self.taken >= self.total:
             raise OverloadedError(
-                f"all {self.total} places are taken; come back in {_RETRY_AFTER_S} s", retry_after_s=_RETRY_AFTER_S
+                f"all {self.total} places are taken (MAX_CONCURRENT_REQUESTS); come back in {_RETRY_AFTER_S} s",
+                retry_after_s=_RETRY_AFTER_S,
             )
         self.taken += 1
         self._empty.clear()

@@ -1,5 +1,7 @@
 """Prometheus metrics: what was asked, what came out, and how long it took. Counted from request records alone."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from llm_gateway.telemetry.request_record import RequestRecord
@@ -10,7 +12,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 class Metrics:
     """The counters of one gateway, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_running: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter("preheat_requests", "Requests by how they ended", ["outcome"], registry=self._registry)
         self._prompt = Counter("preheat_prompt_tokens", "Tokens of prompts", registry=self._registry)
@@ -21,7 +23,8 @@ class Metrics:
         self._total = Histogram(
             "preheat_request_duration_seconds", "From arrival to end", buckets=_SECONDS, registry=self._registry
         )
-        self.running = Gauge("preheat_requests_running", "Requests that hold a place", registry=self._registry)
+        running = Gauge("preheat_requests_running", "Requests that hold a place", registry=self._registry)
+        running.set_function(num_running)
         self.ready = Gauge("preheat_ready", "1 while the phase is ready", registry=self._registry)
 
     def count(self, record: RequestRecord) -> None:

@@ -1,0 +1,176 @@
+"""However a request ends, it ends once: clients leave, workers die, gateways stop, rooms are full."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway_process import GatewayProcess, gateway
+
+SLOW = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=50"}
+ENDLESS = {"prompt": "Go on.", "max_tokens": 900}
+
+
+def _running(gateway_process: GatewayProcess) -> int:
+    """How many requests hold a place, as the metrics say."""
+    text = gateway_process.client.get("/metrics").text
+    line = next(line for line in text.splitlines() if line.startswith("preheat_requests_running "))
+    return int(float(line.split()[1]))
+
+
+def _send(running: GatewayProcess, path: str) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port)
+    connection.request(
+        "POST", path, json.dumps(ENDLESS), {"content-type": "application/json", "x-request-id": "leaver"}
+    )
+    return connection
+
+
+@pytest.mark.parametrize("path", ["/generate", "/stream", "/infer"])
+def test_a_client_that_leaves_stops_its_generation(demo_store: Path, path: str) -> None:
+    with gateway(demo_store, **SLOW, MAX_CONCURRENT_REQUESTS="1") as running:
+        running.wait_until_ready()
+        connection = _send(running, path)
+        if path == "/stream":
+            assert connection.getresponse().read(1)
+        else:
+            _until_one_is_running(running)
+        connection.close()
+        line = running.wait_for("request", id="leaver")
+        assert line["outcome"] == "cancelled"
+        assert line.get("completion_tokens", 0) < 900
+        assert running.generate("The place is free again.", max_tokens=1).status_code == 200
+
+
+def _until_one_is_running(running: GatewayProcess) -> None:
+    while not _running(running):
+        pass
+
+
+def test_a_full_room_is_a_429_with_retry_after(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW, MAX_CONCURRENT_REQUESTS="1") as running:
+        running.wait_until_ready()
+        with running.client.stream("POST", "/stream", json=ENDLESS) as first:
+            pieces = first.iter_text()
+            next(pieces)
+            refused = running.generate("Is there room?")
+            assert refused.status_code == 429
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
+            assert "MAX_CONCURRENT_REQUESTS" in refused.json()["error"]
+
+
+def test_health_answers_while_the_engine_is_in_a_long_step(demo_store: Path) -> None:
+    with (
+        gateway(demo_store, ENGINE="fake", FAKE_ENGINE="tokens_per_s=0.2", MODEL_PRELOAD="false") as running,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        running.wait_for("phase", phase="on_demand")
+        waiting = pool.submit(running.generate, "One step takes five seconds.")
+        running.wait_for("phase", phase="warming_up")
+        assert running.client.get("/livez").status_code == 200
+        assert running.client.get("/health").json()["phase"] == "warming_up"
+        assert not waiting.done()
+        os.kill(running.process.pid, signal.SIGTERM)
+        os.kill(running.process.pid, signal.SIGTERM)
+        assert waiting.result().status_code == 503
+
+
+def test_a_worker_that_dies_fails_its_requests_and_is_back(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW) as running:
+        running.wait_until_ready()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            held = pool.submit(running.client.post, "/generate", json=ENDLESS)
+            _until_one_is_running(running)
+            (worker,) = _children(running.process.pid)
+            os.kill(worker, signal.SIGKILL)
+            answer = held.result()
+        assert answer.status_code == 503
+        assert answer.json()["kind"] == "worker_died"
+        assert "signal 9" in running.wait_for("worker died")["how"]
+        running.wait_until_ready()
+        assert running.generate("Are you back?", max_tokens=2).status_code == 200
+
+
+def test_a_stream_whose_worker_dies_is_cut_so_that_the_client_notices(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW) as running:
+        running.wait_until_ready()
+        connection = _send(running, "/stream")
+        response = connection.getresponse()
+        assert response.read(1)
+        (worker,) = _children(running.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()
+        connection.close()
+        assert running.wait_for("request", id="leaver")["outcome"] == "failed"
+        assert "Traceback" not in running.log_text()
+
+
+def test_a_worker_that_dies_again_and_again_ends_the_gateway_with_a_sentence(demo_store: Path) -> None:
+    with gateway(demo_store, ENGINE="fake", FAKE_ENGINE="die_after_steps=3") as running:
+        assert "warm-up" in running.wait_for("cannot serve")["reason"]
+        assert running.exit_code() == 24
+
+
+def test_sigterm_lets_running_answers_finish_and_turns_new_ones_away(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW) as running:
+        running.wait_until_ready()
+        with running.client.stream("POST", "/stream", json={"prompt": "Go on.", "max_tokens": 100}) as answer:
+            pieces = answer.iter_text()
+            next(pieces)
+            running.terminate()
+            running.wait_for("phase", phase="draining")
+            assert running.client.get("/health").json()["status"] == "draining"
+            refused = running.generate("May I still come in?")
+            assert (refused.status_code, refused.json()["phase"]) == (503, "draining")
+            assert "".join(pieces)
+        assert running.exit_code() == 0
+        (finished,) = [line for line in running.log if line.get("path") == "/stream"]
+        assert (finished["outcome"], finished["completion_tokens"]) == ("finished", 100)
+
+
+def test_what_does_not_finish_in_the_drain_time_is_told_so_and_the_exit_code_is_still_0(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW, DRAIN_TIMEOUT_S="0.2") as running:
+        running.wait_until_ready()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            held = pool.submit(running.client.post, "/generate", json=ENDLESS)
+            _until_one_is_running(running)
+            running.terminate()
+            answer = held.result()
+        assert answer.status_code == 503
+        assert "stopping" in answer.json()["error"]
+        assert running.exit_code() == 0
+
+
+def test_ctrl_c_is_as_clean_as_sigterm(demo_store: Path) -> None:
+    with gateway(demo_store, ENGINE="fake") as running:
+        running.wait_until_ready()
+        running.process.send_signal(signal.SIGINT)
+        assert running.exit_code() == 0
+        assert "Traceback" not in running.log_text()
+
+
+def test_no_worker_outlives_a_gateway_that_was_killed(demo_store: Path) -> None:
+    with gateway(demo_store, ENGINE="fake") as running:
+        running.wait_until_ready()
+        (worker,) = _children(running.process.pid)
+        ended = os.pidfd_open(worker)
+        running.process.kill()
+        running.exit_code()
+        assert _wait_for_end(ended)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _wait_for_end(process: int) -> bool:
+    import select
+
+    readable, _, _ = select.select([process], [], [], 30)
+    os.close(process)
+    return bool(readable)
