@@ -23,11 +23,7 @@ class SequenceText:
         """Take new tokens and return the text that became ready; afterwards `finish` says whether this was the end."""
         self.num_tokens += len(token_ids)
         text = self._stop.push(self._detokenizer.push(token_ids))
-        if self._stop.matched is None and finish is not None:
-            text += self._stop.push(self._detokenizer.flush())
-        if self._stop.matched is not None:
-            self.finish = FinishReason.STOP
-        elif finish is not None:
-            text += self._stop.flush()
-            self.finish = finish
+        if finish is not None:
+            text += self._stop.push(self._detokenizer.flush()) + self._stop.flush()
+        self.finish = finish if self._stop.matched is None else FinishReason.STOP
         return text

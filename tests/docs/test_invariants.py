@@ -1,0 +1,102 @@
+"""The invariants of docs/architecture.md that a program can check: who imports whom, and who reads the environment."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GATEWAY = ROOT / "llm_gateway"
+INFERENCE_LIBRARIES = {"openvino", "openvino_genai", "torch", "transformers", "vllm", "optimum", "nncf", "bitsandbytes"}
+ROOMS_BELOW = {
+    "engines": {"api", "prompt", "admission", "models", "stream", "telemetry"},
+    "stream": {"api", "admission", "models", "workers", "engines"},
+    "prompt": {"api", "admission", "models", "workers", "engines"},
+    "admission": {"api", "prompt", "models", "workers", "engines", "stream"},
+    "telemetry": {"api", "admission", "models", "workers", "engines", "stream", "prompt"},
+    "workers": {"api", "models", "prompt", "stream"},
+    "models": {"api"},
+}
+"""Room: the rooms that it must not know."""
+
+
+def _modules(package: Path) -> Iterator[Path]:
+    return (path for path in package.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _importers(package: Path, names: set[str]) -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in _modules(package)
+        for imported in _imports(path)
+        if imported.split(".")[0] in names
+    }
+
+
+def test_only_engines_import_an_inference_library() -> None:
+    importers = _importers(GATEWAY, INFERENCE_LIBRARIES)
+    assert importers
+    assert all(path.startswith("llm_gateway/engines/") for path in importers), importers
+
+
+def test_an_engine_is_imported_only_inside_a_worker() -> None:
+    importers = {
+        path.relative_to(ROOT).as_posix()
+        for path in _modules(GATEWAY)
+        if path.parent.name != "engines"
+        for imported in _imports(path)
+        if imported.startswith("llm_gateway.engines")
+    }
+    assert importers == {"llm_gateway/workers/main.py"}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS_BELOW))
+def test_imports_point_one_way(room: str) -> None:
+    for path in _modules(GATEWAY / room):
+        known = {imported.split(".")[1] for imported in _imports(path) if imported.startswith("llm_gateway.")}
+        assert not known & ROOMS_BELOW[room], f"{path.relative_to(ROOT)} knows {known & ROOMS_BELOW[room]}"
+
+
+def test_only_api_knows_the_web_framework() -> None:
+    importers = _importers(GATEWAY, {"fastapi", "starlette", "pydantic"})
+    outside = {path for path in importers if not path.startswith("llm_gateway/api/")}
+    assert outside == {"llm_gateway/app.py", "llm_gateway/settings.py"}
+
+
+@pytest.mark.parametrize("service", ["llm_gateway", "model_fetcher"])
+def test_only_settings_read_the_environment(service: str) -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in _modules(ROOT / service)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    }
+    assert readers <= {f"{service}/settings.py"}
+
+
+def test_the_services_share_nothing_but_the_volume_the_machine_and_the_profiles() -> None:
+    assert not _importers(GATEWAY, {"model_fetcher"})
+    assert not _importers(ROOT / "model_fetcher", {"llm_gateway"})
+    for shared in ("model_store", "machine", "profiles"):
+        assert not _importers(ROOT / shared, {"model_fetcher", "llm_gateway"})
+
+
+def test_only_the_wiring_imports_every_dialect() -> None:
+    importers = {
+        path.relative_to(ROOT).as_posix()
+        for path in _modules(GATEWAY)
+        if "api" not in path.relative_to(GATEWAY).parts
+        for imported in _imports(path)
+        if imported.startswith("llm_gateway.api")
+    }
+    assert importers == {"llm_gateway/app.py"}
