@@ -42,7 +42,7 @@ class BringUp:
         self._lifecycle = lifecycle
         self._pool = pool
         self._generator = generator
-        self._layout = StoreLayout(settings.model_store)
+        self._layout = StoreLayout(settings.model_store.expanduser())
         self._load_took_s: float | None = None
         self._deaths_in_a_row = 0
 

@@ -42,61 +42,63 @@ ByteSize: TypeAlias = Annotated[int, BeforeValidator(parse_bytes)]
 class Settings(BaseSettings):
     """The gateway's settings; the environment variable is the field's name in capitals."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", protected_namespaces=())
 
-    model_name: str = Field("demo", description="The model to serve: demo, org/name, org/name@revision, or a folder.")
-    model_store: Path = Field(Path("/models"), description="Where the volume with the prepared models is.")
-    performance_profile: Literal["cpu_optimized", "vm_optimized", "gpu_accelerated", "auto"] = Field(
-        "cpu_optimized", description="The named set of numbers to start from; auto picks one and logs why."
-    )
-    quantization: Literal["none", "int8", "int4"] = Field(
-        "none", description="Precision of the weights: smaller is faster on few cores and less exact."
-    )
-    engine: Literal["auto", "openvino", "fake"] = Field(
-        "auto", description="The inference library; fake repeats the prompt and is for tests alone."
-    )
-    fake_engine: str = Field("", description="Knobs of the fake engine, such as tokens_per_s=200,load_s=2.")
+    model_name: str = "demo"
+    """The model to serve: demo, org/name, org/name@revision, or a folder's path."""
+    model_store: Path = Path("/models")
+    """Where the volume with the prepared models is."""
+    performance_profile: Literal["cpu_optimized", "vm_optimized", "gpu_accelerated", "auto"] = "cpu_optimized"
+    """The named set of numbers to start from; auto picks one and logs why."""
+    quantization: Literal["none", "int8", "int4"] = "none"
+    """Precision of the weights: smaller is faster on few cores, and less exact."""
+    engine: Literal["auto", "openvino", "fake"] = "auto"
+    """The inference library; fake repeats the prompt, and is for tests alone."""
+    fake_engine: str = ""
+    """Knobs of the fake engine, such as tokens_per_s=200,load_s=2."""
 
-    bind_address: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 opens it to the network.")
-    gateway_port: int = Field(8085, ge=1, le=65535, description="The port, inside the container and outside.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
-    log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="json for machines, console for people; auto is console on a terminal."
-    )
+    bind_address: str = "127.0.0.1"
+    """The address to listen on, or to publish on with Docker; 0.0.0.0 opens the port to the network."""
+    gateway_port: Annotated[int, Field(ge=1, le=65535)] = 8085
+    """The port, inside the container and outside."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged; debug adds health checks and the libraries' own lines."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """json for machines, console for people; auto is console on a terminal."""
 
-    model_preload: bool = Field(True, description="Load at start; false loads at the first request, which then waits.")
-    warmup_file: Path | None = Field(
-        None, description="JSON lines with prompt or messages and max_tokens, run before READY; they stay in the cache."
-    )
-    omp_num_threads: Annotated[int | None, BeforeValidator(_parse_auto)] = Field(
-        None, ge=1, description="Threads that compute; auto follows affinity and CPU quota, rounded down."
-    )
-    torch_num_threads: Annotated[int | None, BeforeValidator(_parse_auto)] = Field(
-        None, ge=1, description="Another name for OMP_NUM_THREADS, which wins over it."
-    )
-    inference_precision: Literal["auto", "bf16", "f16", "f32"] = Field(
-        "auto", description="Arithmetic of the activations; auto leaves it to the engine and the processor."
-    )
-    kv_cache_size: Annotated[int | None, BeforeValidator(parse_bytes), BeforeValidator(_parse_auto)] = Field(
-        None, ge=1, description="Memory for the KV cache, such as 2GiB; auto sizes it to fit."
-    )
-    kv_cache_precision: Literal["f16", "bf16", "f32", "u8"] = Field(
-        "bf16", description="Precision of the KV cache; u8 halves it, at a small cost in exactness."
-    )
-    max_context_tokens: int | None = Field(
-        None, ge=16, description="Longest prompt and answer together, in tokens; unset is the model's own limit."
-    )
-    max_num_seqs: int = Field(64, ge=1, description="Sequences that are decoded together; more wait for a place.")
-    max_batched_tokens: int = Field(
-        512, ge=32, description="Tokens per step; smaller lets a long prompt stall the other answers less."
-    )
-    prefix_caching: bool = Field(True, description="Keep the KV cache of prompts, so that a shared beginning is free.")
+    model_preload: bool = True
+    """false loads at the first request, which then waits; the port counts as ready before."""
+    warmup_file: Path | None = None
+    """JSON lines with prompt or messages, and max_tokens; run before READY, and kept in the prefix cache."""
+    omp_num_threads: Annotated[int | None, Field(ge=1), BeforeValidator(_parse_auto)] = None
+    """Threads that compute; auto follows affinity and CPU quota, rounded down."""
+    torch_num_threads: Annotated[int | None, Field(ge=1), BeforeValidator(_parse_auto)] = None
+    """Another name for OMP_NUM_THREADS, which wins over it."""
+    inference_precision: Literal["auto", "bf16", "f16", "f32"] = "auto"
+    """Arithmetic of the activations; auto leaves it to the engine and the processor."""
+    kv_cache_size: Annotated[int | None, Field(ge=1), BeforeValidator(parse_bytes), BeforeValidator(_parse_auto)] = None
+    """Memory for the KV cache, such as 2GiB; auto sizes it to fit."""
+    kv_cache_precision: Literal["f16", "bf16", "f32", "u8"] = "bf16"
+    """Precision of the KV cache; u8 halves it, at a small cost in exactness."""
+    max_context_tokens: Annotated[int | None, Field(ge=16)] = None
+    """Longest prompt and answer together, in tokens; unset is the model's own limit, shortened only to fit."""
+    max_num_seqs: Annotated[int, Field(ge=1)] = 64
+    """Sequences that are decoded together; more wait inside the engine."""
+    max_batched_tokens: Annotated[int, Field(ge=32)] = 512
+    """Tokens per step; fewer let a long prompt stall the other answers less, and make it slower itself."""
+    prefix_caching: bool = True
+    """Keep the KV cache of prompts, so that a beginning that was seen before costs nothing."""
 
-    max_concurrent_requests: int = Field(128, ge=1, description="Requests inside at once; the next one is a 429.")
-    max_request_bytes: ByteSize = Field(1 << 20, ge=1024, description="Longest body; a longer one is a 413.")
-    default_max_tokens: int = Field(256, ge=1, description="Length of an answer where the request names none.")
-    max_num_sequences: int = Field(8, ge=1, description="Most answers that one request may ask for.")
-    drain_timeout_s: float = Field(20.0, ge=0, description="Seconds that running answers may go on after SIGTERM.")
+    max_concurrent_requests: Annotated[int, Field(ge=1)] = 128
+    """Requests inside at once; the next one is a 429."""
+    max_request_bytes: Annotated[ByteSize, Field(ge=1024)] = 1 << 20
+    """Longest body; a longer one is a 413."""
+    default_max_tokens: Annotated[int, Field(ge=1)] = 256
+    """Length of an answer where the request names none."""
+    max_num_sequences: Annotated[int, Field(ge=1)] = 8
+    """Most answers that one request may ask for."""
+    drain_timeout_s: Annotated[float, Field(ge=0)] = 20.0
+    """Seconds that running answers may go on after SIGTERM."""
 
     @property
     def num_threads(self) -> int | None:
