@@ -143,7 +143,6 @@ def _report(model: LoadedModel, figures: Figures, load_took_s: float | None) -> 
     """The line that says what the profile really does on this machine."""
     plan = model.plan
     planned = {
-        "context_tokens": plan.context_tokens,
         "kv_cache_tokens": plan.kv_cache_tokens,
         "planned_mib": {
             "weights": plan.weights_bytes >> 20,

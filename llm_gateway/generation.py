@@ -72,6 +72,8 @@ class GenerationRequest:
     max_tokens: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+    """Go on past the model's own end of turn, to `max_tokens`; for measuring."""
     num_sequences: int = 1
 
 

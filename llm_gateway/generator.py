@@ -104,7 +104,7 @@ class Generator:
                 prompt_token_ids=prompt,
                 max_tokens=max_tokens,
                 sampling=_seeded(request.sampling, index),
-                stop_token_ids=sorted(model.tokenizer.eos_token_ids),
+                stop_token_ids=[] if request.ignore_eos else sorted(model.tokenizer.eos_token_ids),
             )
             for index in range(request.num_sequences)
         ]

@@ -13,4 +13,6 @@ class Figures:
     memory_bytes: int
     """What the worker's process holds in RAM after the warm-up."""
     num_threads: int
+    context_tokens: int
+    """Longest prompt and answer together that this memory allows."""
     num_prompts: int

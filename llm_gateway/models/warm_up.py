@@ -24,7 +24,7 @@ _PROMPT_WORDS = (8, 64, 256)
 _ANSWER_TOKENS = 16
 _GREEDY = Sampling(temperature=0)
 _MEASURED = GenerationRequest(
-    request_id="warm-up", prompt="How warm is it inside?", raw=True, max_tokens=48, sampling=_GREEDY
+    request_id="warm-up", prompt="How warm is it inside?", raw=True, max_tokens=48, sampling=_GREEDY, ignore_eos=True
 )
 
 
@@ -53,6 +53,7 @@ async def warm_up(answer: Answer, model: LoadedModel, warmup_file: Path | None) 
         tokens_per_s=measured.decoded_tokens_per_s(num_sequences=1),
         memory_bytes=model.memory_bytes(),
         num_threads=model.facts.num_threads,
+        context_tokens=model.context_tokens,
         num_prompts=len(_PROMPT_WORDS) + 1 + len(users),
     )
 

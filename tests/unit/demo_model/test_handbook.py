@@ -6,7 +6,15 @@ import pytest
 
 from demo_model.augment import Augmenter
 from demo_model.conversations import ConversationMaker, conversation_before, training_texts
-from demo_model.handbook import Topic, held_out_forms, normalise, parse_topics, read_handbook
+from demo_model.handbook import (
+    Topic,
+    held_out_forms,
+    normalise,
+    parse_topics,
+    read_fresh_questions,
+    read_handbook,
+)
+from demo_model.keywords import Keywords, words_of
 
 FEWEST_TOPICS = 120
 SETTINGS = (
@@ -39,6 +47,15 @@ def test_no_held_out_question_is_trained_on_even_after_normalising(topics: list[
     assert held_out_forms(topics) & trained == set()
 
 
+def test_every_fresh_question_names_a_topic(topics: list[Topic]) -> None:
+    names = {topic.name for topic in topics}
+    assert [name for name, _ in read_fresh_questions() if name not in names] == []
+
+
+def test_fresh_questions_count_as_held_out(topics: list[Topic]) -> None:
+    assert {normalise(question) for _, question in read_fresh_questions()} <= held_out_forms(topics)
+
+
 def test_no_question_leads_to_two_topics(topics: list[Topic]) -> None:
     first_turns = [topic for topic in topics if topic.after is None]
     questions = [normalise(question) for topic in first_turns for question in (*topic.questions, *topic.held_out)]
@@ -62,6 +79,13 @@ def test_variation_never_makes_a_held_out_question(topics: list[Topic]) -> None:
 def test_variation_makes_many_ways_of_asking() -> None:
     augmenter = Augmenter(frozenset(), random.Random(1))
     assert len({augmenter.vary("How do I change the port?") for _ in range(300)}) > 100
+
+
+def test_keywords_come_from_the_topic_and_never_from_what_is_held_out(topics: list[Topic]) -> None:
+    keywords = Keywords(topics, random.Random(1))
+    for topic in topics:
+        known = {word.lower() for text in (*topic.questions, topic.answer) for word in words_of(text)}
+        assert set(keywords.query(topic).split()) <= known
 
 
 def test_a_conversation_is_the_same_for_the_same_seed(topics: list[Topic]) -> None:

@@ -46,8 +46,9 @@ def test_any_text_comes_back_unchanged_from_the_tokenizer(tokenizer: Tokenizer, 
     assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
 
 
-def test_an_emoji_takes_several_tokens(tokenizer: Tokenizer) -> None:
-    assert len(tokenizer.encode("🦩").ids) == len("🦩".encode())
+@pytest.mark.parametrize("character", ["👋", "🚀", "🦩", "暖", "ё"])
+def test_a_character_beyond_ascii_takes_a_token_per_byte(tokenizer: Tokenizer, character: str) -> None:
+    assert len(tokenizer.encode(character).ids) == len(character.encode())
 
 
 def test_the_handbook_is_written_in_few_tokens(tokenizer: Tokenizer) -> None:

@@ -5,7 +5,7 @@ import pytest
 from llm_gateway.lifecycle import MAX_RETRY_AFTER_S, Lifecycle, Phase
 from llm_gateway.models.figures import Figures
 
-FIGURES = Figures(first_token_ms=1.0, tokens_per_s=1.0, memory_bytes=1, num_threads=1, num_prompts=1)
+FIGURES = Figures(first_token_ms=1.0, tokens_per_s=1.0, memory_bytes=1, num_threads=1, context_tokens=1, num_prompts=1)
 TO_READY = (Phase.VERIFYING, Phase.LOADING, Phase.WARMING_UP)
 
 

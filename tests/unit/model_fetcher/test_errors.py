@@ -14,7 +14,9 @@ ALL = FetchError.__subclasses__()
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     drawn = {
-        words[1]: int(words[2]) for line in (errors.__doc__ or "").splitlines() if (words := line.split())[:1] == ["+--"]
+        words[1]: int(words[2])
+        for line in (errors.__doc__ or "").splitlines()
+        if (words := line.split())[:1] == ["+--"]
     }
     assert drawn == {error.__name__: error.exit_code for error in ALL}
 

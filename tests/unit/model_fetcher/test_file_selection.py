@@ -23,7 +23,15 @@ def test_small_files_come_first_and_the_configuration_before_all() -> None:
 
 
 def test_prose_images_code_and_other_formats_stay_behind() -> None:
-    others = ["README.md", ".gitattributes", "image.png", "modeling.py", "model.gguf", "tf_model.h5", "pytorch_model.bin"]
+    others = [
+        "README.md",
+        ".gitattributes",
+        "image.png",
+        "modeling.py",
+        "model.gguf",
+        "tf_model.h5",
+        "pytorch_model.bin",
+    ]
     assert set(choose(WHOLE, *TEXT, *others).paths) == {WHOLE, *TEXT}
 
 
