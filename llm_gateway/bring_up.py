@@ -20,12 +20,14 @@ from llm_gateway.models.warm_up import warm_up
 from llm_gateway.settings import Settings
 from model_store.layout import StoreLayout
 from model_store.manifest import ManifestUnreadableError
+from model_store.progress_note import read_note
 
 _log = structlog.get_logger()
 
 _FETCH: Final = "`docker compose run --rm model_fetcher`, or `python -m model_fetcher` without Docker"
 _LOOK_AGAIN_S: Final = 1.0
 _VERIFY_AGAIN_S: Final = 10.0
+_NOTE_IS_FRESH_S: Final = 60.0
 _LOAD_BYTES_PER_S: Final = 500e6
 """For health's estimate until a load has been measured: reading from the page cache, and compiling."""
 _WARM_UP_EXPECTED_S: Final = 5.0
@@ -82,16 +84,24 @@ class BringUp:
         while True:
             try:
                 entry = find(self._layout, self._settings.model_name, self._settings.quantization)
-                problem = (
-                    f"{self._settings.model_name} is not on {self._layout.root} with "
-                    f"QUANTIZATION={self._settings.quantization}; fetch it with {_FETCH}"
-                )
             except ManifestUnreadableError as error:
-                entry, problem = None, str(error)
-            if entry is not None:
-                return entry
-            self._lifecycle.explain(problem)
+                self._lifecycle.explain(str(error))
+            else:
+                if entry is not None:
+                    return entry
+                self._explain_what_is_missing()
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _explain_what_is_missing(self) -> None:
+        settings, note = self._settings, read_note(self._layout.fetch_progress)
+        if note is not None and time.time() - note.updated_at < _NOTE_IS_FRESH_S:
+            share = note.done_bytes / note.total_bytes if note.total_bytes else None
+            self._lifecycle.explain(f"the fetcher is at work: {note.step}", progress=share)
+            return
+        self._lifecycle.explain(
+            f"{settings.model_name} is not on {self._layout.root} with QUANTIZATION={settings.quantization}; "
+            f"fetch it with {_FETCH}"
+        )
 
     async def _until_loading_is_due(self, entry: CatalogEntry) -> None:
         if self._settings.model_preload:

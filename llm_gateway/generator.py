@@ -110,10 +110,28 @@ class Generator:
         ]
 
 
-async def _pieces(
+def _pieces(
     streams: list[TokenStream], texts: list[SequenceText], record: RequestRecord
 ) -> AsyncGenerator[TextPiece, None]:
-    """Follow all sequences at once and yield what any of them has, until each has ended."""
+    """Yield what any of the sequences has, until each has ended."""
+    if len(streams) == 1:
+        return _pieces_of_one(streams[0], texts[0], record)
+    return _pieces_of_several(streams, texts, record)
+
+
+async def _pieces_of_one(
+    stream: TokenStream, text: SequenceText, record: RequestRecord
+) -> AsyncGenerator[TextPiece, None]:
+    """The common case, which needs no task for each step."""
+    while text.finish is None:
+        piece = _take(0, await stream.next(), text, record)
+        if piece.text or piece.finish is not None:
+            yield piece
+
+
+async def _pieces_of_several(
+    streams: list[TokenStream], texts: list[SequenceText], record: RequestRecord
+) -> AsyncGenerator[TextPiece, None]:
     waiting = {asyncio.ensure_future(stream.next()): index for index, stream in enumerate(streams)}
     try:
         while waiting:

@@ -63,6 +63,7 @@ class Lifecycle:
         self._started = time.monotonic()
         self._since = self._started
         self._expected_s: float | None = None
+        self._reported_progress: float | None = None
         self._changed = asyncio.Event()
         self.phase = Phase.WAITING_FOR_WEIGHTS
         self.detail = ""
@@ -74,7 +75,7 @@ class Lifecycle:
         if not always and phase not in _AFTER[self.phase]:
             raise RuntimeError(f"{self.phase} is not followed by {phase}: this is a bug in whoever walks the phases")
         _log.info("phase", phase=phase.value, before=self.phase.value, detail=detail or None)
-        self.phase, self.detail, self._expected_s = phase, detail, None
+        self.phase, self.detail, self._expected_s, self._reported_progress = phase, detail, None, None
         self._since = time.monotonic()
         self._changed.set()
         self._changed = asyncio.Event()
@@ -88,8 +89,9 @@ class Lifecycle:
         """Say how long the current phase will probably take."""
         self._expected_s = seconds
 
-    def explain(self, detail: str) -> None:
-        """Say what the current phase is waiting for; the log has it once."""
+    def explain(self, detail: str, *, progress: float | None = None) -> None:
+        """Say what the current phase is waiting for, and how far that has come, 0 to 1."""
+        self._reported_progress = progress
         if detail != self.detail:
             self.detail = detail
             _log.warning(self.phase.value, detail=detail)
@@ -106,7 +108,7 @@ class Lifecycle:
     def progress(self) -> float | None:
         """The share of the current phase that is probably done, 0 to 0.99; None where nothing is known."""
         if self._expected_s is None:
-            return None
+            return self._reported_progress
         passed_s = time.monotonic() - self._since
         return min(0.99, passed_s / self._expected_s) if self._expected_s else 0.99
 

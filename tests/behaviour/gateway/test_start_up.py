@@ -2,10 +2,13 @@
 
 import shutil
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from model_store.layout import StoreLayout
+from model_store.progress_note import ProgressNote, write_note
 from tests.support.gateway_process import gateway
 
 SLOW_LOAD = {"ENGINE": "fake", "FAKE_ENGINE": "load_s=3"}
@@ -61,6 +64,18 @@ def test_a_missing_model_is_waited_for_with_the_command_that_fetches_it(demo_sto
         assert running.generate("Anything?").status_code == 503
         shutil.copytree(demo_store / "models", store / "models")
         running.wait_until_ready()
+
+
+def test_a_fetcher_at_work_is_shown_with_its_progress(tmp_path: Path) -> None:
+    note = ProgressNote(
+        step="fetch", detail="model.safetensors", done_bytes=25, total_bytes=100, updated_at=time.time()
+    )
+    write_note(StoreLayout(tmp_path).fetch_progress, note)
+    with gateway(tmp_path) as running:
+        running.wait_for("waiting_for_weights")
+        state = running.client.get("/health").json()
+        assert "fetch" in state["detail"]
+        assert state["progress"] == 0.25
 
 
 def test_damaged_weights_are_named_and_not_loaded(demo_store: Path, tmp_path: Path) -> None:
