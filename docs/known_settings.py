@@ -55,10 +55,6 @@ COMPOSE_ONLY = (
         "Where torch is installed from; the default is its CPU build, empty is pip's usual index.",
     ),
 )
-LIBRARIES = (
-    Setting("HTTPS_PROXY", "", (), "The proxy through which the fetcher reaches the hub."),
-    Setting("SSL_CERT_FILE", "", (), "Certificates that the fetcher trusts, for a proxy or hub with its own."),
-)
 
 
 def groups() -> tuple[Group, ...]:
@@ -78,8 +74,8 @@ def groups() -> tuple[Group, ...]:
         ),
         Group(
             "Fetcher",
-            "Where weights come from and how they are checked. The gateway is never given `HF_TOKEN`.",
-            (*(fetcher[name] for name in fetcher if name not in gateway), *LIBRARIES),
+            "Where weights come from and how they are checked. The gateway is given no `HF_TOKEN`.",
+            tuple(fetcher[name] for name in fetcher if name not in gateway),
         ),
         Group("Docker Compose", "Read by `compose.yaml` alone; TORCH_INDEX_URL by `make` too.", COMPOSE_ONLY),
     )

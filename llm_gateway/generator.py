@@ -146,6 +146,8 @@ async def _pieces_of_several(
     finally:
         for task in waiting:
             task.cancel()
+        # All of them fail at once when a worker dies, and an exception that nobody looks at is reported as lost.
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def _take(

@@ -95,6 +95,19 @@ def test_a_worker_that_dies_fails_its_requests_and_is_back(demo_store: Path) -> 
         assert running.generate("Are you back?", max_tokens=2).status_code == 200
 
 
+def test_several_sequences_whose_worker_dies_are_one_error_and_no_traceback(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW) as running:
+        running.wait_until_ready()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            held = pool.submit(running.client.post, "/generate", json={**ENDLESS, "num_sequences": 3})
+            _until_one_is_running(running)
+            (worker,) = _children(running.process.pid)
+            os.kill(worker, signal.SIGKILL)
+            assert held.result().status_code == 503
+        running.wait_until_ready()
+        assert "Traceback" not in running.log_text()
+
+
 def test_a_stream_whose_worker_dies_is_cut_so_that_the_client_notices(demo_store: Path) -> None:
     with gateway(demo_store, **SLOW) as running:
         running.wait_until_ready()

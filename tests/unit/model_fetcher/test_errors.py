@@ -38,5 +38,12 @@ def test_a_full_disk_is_recognised_wherever_it_strikes(number: int) -> None:
     assert isinstance(explained, errors.DiskTooSmallError)
 
 
+def test_a_source_that_may_not_be_read_is_not_taken_for_the_volume() -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "/mine/model.safetensors")
+    explained = from_os_error(denied, Path("/models"))
+    assert type(explained) is FetchError
+    assert str(explained).startswith("/mine/model.safetensors: Permission denied for the user ")
+
+
 def test_other_failures_of_the_system_are_not_explained_away() -> None:
     assert from_os_error(OSError(errno.EIO, "Input/output error"), Path("/models")) is None
