@@ -1,0 +1,1 @@
+"""One file per target format: `openvino` converts, `keep_as_is` publishes what needs no conversion."""

@@ -1,0 +1,170 @@
+"""The pipeline itself: plan, fetch, verify, convert, publish; or nothing at all, when the volume is as it should be."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_fetcher import sources
+from model_fetcher.convert import convert, refuse_unknown_architecture
+from model_fetcher.converters.keep_as_is import PRECISION, keep
+from model_fetcher.converters.messages import Result
+from model_fetcher.fetch import fetch, verify
+from model_fetcher.file_selection import WeightFormat
+from model_fetcher.lock import writer_lock
+from model_fetcher.model_shape import shape_of
+from model_fetcher.plan import Conversion, Download, Plan, log_plan, make_plan, refuse_what_cannot_fit
+from model_fetcher.progress import Progress
+from model_fetcher.publish import describe, new_content_folder, publish, remove_unpublished, remove_variant
+from model_fetcher.repair import mend_from, refetch
+from model_fetcher.settings import Settings
+from model_fetcher.standing import Standing, look_at_volume, refresh_times, report_extra_files
+from model_store.layout import StoreLayout
+from model_store.manifest import Manifest, content_folder, describe_files
+
+log = logging.getLogger(__name__)
+
+
+def prepare(settings: Settings, layout: StoreLayout) -> None:
+    """Bring the volume to where the settings want it.
+
+    Raises:
+        FetchError: it cannot be done; the message says why and what to do.
+    """
+    if _is_ready(settings, layout):
+        return
+    with writer_lock(layout), Progress(layout.fetch_progress) as progress:
+        if _is_ready(settings, layout):  # another fetcher did the work while this one waited
+            return
+        standing = look_at_volume(settings, layout)
+        source = sources.choose(settings, _pinned_commit(standing))
+        if standing is not None and not standing.outdated and standing.manifest.precision == PRECISION:
+            refetch(standing, source, layout, progress)
+            return
+
+        # Pre-flight. No impact yet.
+        plan = make_plan(settings, layout, source)
+        log_plan(plan)
+        refuse_what_cannot_fit(plan, layout)
+        refuse_unknown_architecture(plan, source, settings, progress)
+
+        # From here on the volume changes.
+        run = _Run(settings, layout, progress, source, plan, standing)
+        if plan.damaged_source is not None:
+            refetch(plan.damaged_source, source, layout, progress)
+        fetched = run.bring(plan.download) if plan.download else None
+        if plan.conversion is not None:
+            run.convert(plan.conversion, fetched or plan.conversion.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The steps that change the volume, with what all of them need."""
+
+    settings: Settings
+    layout: StoreLayout
+    progress: Progress
+    source: sources.Source
+    plan: Plan
+    standing: Standing | None
+    """What is published now and not usable: damaged, or made from an older source."""
+
+    def bring(self, download: Download) -> Path:
+        """Fetch, verify, and publish as it came; returns the published content."""
+        fetch(download, self.source, self.progress)
+        verification = verify(download, self.source, self.progress)
+        manifest = keep(self.plan, download, verification.files, self.layout)
+        log.info("publish: %s as %s, licence %s", manifest.model, manifest.variant, manifest.licence or "not stated")
+        if self.plan.conversion is None:
+            self._remove_superseded(manifest.variant)
+        return content_folder(self.layout.manifest(manifest.model, manifest.variant), manifest)
+
+    def convert(self, conversion: Conversion, originals: Path) -> None:
+        """Convert beside what is published; only a result that agrees with its source replaces it."""
+        output = new_content_folder(self.layout, self.plan.model, conversion.variant, self.plan.listing.commit)
+        try:
+            result = convert(conversion, originals, output, self.settings, self.progress)
+            mended = self.standing is not None and not self.standing.outdated and mend_from(output, self.standing)
+            if not mended:
+                _log_agreement(self._publish(conversion, output, result))
+        except BaseException:
+            remove_unpublished(output.parent, keep=self._published_content(output.parent))
+            raise
+        self._remove_superseded(conversion.variant)
+        if not self.settings.keep_source:
+            _drop_source(self.plan.model, self.layout)
+
+    def _published_content(self, variant_folder: Path) -> str | None:
+        if self.standing is None or self.standing.path.parent != variant_folder:
+            return None
+        return self.standing.manifest.content
+
+    def _remove_superseded(self, variant: str) -> None:
+        """Remove what was published under another variant and answered the same precision (bf16 after IR, say)."""
+        if self.standing is not None and self.standing.manifest.variant != variant:
+            remove_variant(self.standing.path.parent)
+
+    def _publish(self, conversion: Conversion, output: Path, result: Result) -> Manifest:
+        manifest = describe(
+            model=self.plan.model,
+            listing=self.plan.listing,
+            variant=conversion.variant,
+            precision=conversion.precision,
+            content=output.name,
+            shape=shape_of(output, result.num_parameters),
+            files=describe_files(output),
+            agreement=result.agreement,
+        )
+        publish(self.layout, manifest)
+        return manifest
+
+
+def _is_ready(settings: Settings, layout: StoreLayout) -> bool:
+    """Whether a whole variant is published; reads the volume only."""
+    standing = look_at_volume(settings, layout)
+    if standing is None:
+        return False
+    for name in (*standing.report.missing, *standing.report.mismatched):
+        log.warning("verify: %s is missing or damaged and will be repaired", standing.content / name)
+    if standing.outdated:
+        log.info("plan: the source folder has changed since it was converted")
+    if not standing.usable:
+        return False
+    report_extra_files(standing)
+    refresh_times(standing)
+    manifest = standing.manifest
+    log.info(
+        "ready: %s as %s, commit %s, licence %s, %d files verified (%s)",
+        manifest.model,
+        manifest.variant,
+        manifest.commit[:12],
+        manifest.licence or "not stated",
+        len(manifest.files),
+        settings.verify,
+    )
+    return True
+
+
+def _pinned_commit(standing: Standing | None) -> str | None:
+    """A repair takes the commit that was published; whatever the branch has moved to since is another model."""
+    return standing.manifest.commit if standing is not None else None
+
+
+def _log_agreement(manifest: Manifest) -> None:
+    agreement = manifest.agreement
+    if agreement is None:
+        return
+    log.info(
+        "publish: %s as %s, licence %s; same next token as the source at %.1f %% of %d positions, logits %.4f apart",
+        manifest.model,
+        manifest.variant,
+        manifest.licence or "not stated",
+        100 * agreement.same_next_token,
+        agreement.num_positions,
+        agreement.mean_logit_distance,
+    )
+
+
+def _drop_source(model: str, layout: StoreLayout) -> None:
+    for variant in (WeightFormat.SAFETENSORS, WeightFormat.PICKLE):
+        if remove_variant(layout.variant(model, variant)):
+            log.info("publish: the originals (%s) were removed, as KEEP_SOURCE=false asks", variant)

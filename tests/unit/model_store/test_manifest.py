@@ -1,0 +1,137 @@
+"""The manifest: written at once, read or refused with a sentence, and checked against what is on the disk."""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from model_store.layout import StoreLayout
+from model_store.manifest import (
+    Manifest,
+    ManifestUnreadableError,
+    ModelShape,
+    check_fully,
+    check_quickly,
+    describe_files,
+    read_manifest,
+    write_manifest,
+)
+from model_store.variants import acceptable_variants, find_published
+
+SHAPE = ModelShape(
+    architecture="LlamaForCausalLM",
+    context_tokens=512,
+    vocabulary_tokens=300,
+    num_layers=2,
+    num_kv_heads=2,
+    head_size=16,
+    num_parameters=1000,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    content = tmp_path / "content"
+    (content / "inner").mkdir(parents=True)
+    (content / "a.bin").write_bytes(b"weights")
+    (content / "inner" / "b.json").write_bytes(b"{}")
+    return content
+
+
+def manifest_of(folder: Path, variant: str = "openvino-int8") -> Manifest:
+    return Manifest(
+        model="org/name",
+        source="https://hub/org/name",
+        commit="c0ffee",
+        licence="apache-2.0",
+        variant=variant,
+        precision="int8",
+        content=folder.name,
+        shape=SHAPE,
+        files=describe_files(folder),
+        published_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+def test_what_is_written_is_read_back(folder: Path) -> None:
+    path = folder.parent / "manifest.json"
+    write_manifest(path, manifest_of(folder))
+    assert read_manifest(path) == manifest_of(folder)
+    assert sorted(entry.name for entry in folder.parent.iterdir()) == ["content", "manifest.json"]
+
+
+def test_no_manifest_is_none(tmp_path: Path) -> None:
+    assert read_manifest(tmp_path / "absent" / "manifest.json") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version": 1}'])
+def test_half_a_manifest_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ManifestUnreadableError, match="run the fetcher again"):
+        read_manifest(path)
+
+
+def test_a_newer_format_is_refused_with_both_numbers(folder: Path) -> None:
+    path = folder.parent / "manifest.json"
+    write_manifest(path, msgspec.structs.replace(manifest_of(folder), format_version=9))
+    with pytest.raises(ManifestUnreadableError, match="has format 9, this version reads 1"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../b", ""])
+def test_a_manifest_that_leads_outside_its_folder_is_refused(folder: Path, name: str) -> None:
+    path = folder.parent / "manifest.json"
+    manifest = manifest_of(folder)
+    moved = (msgspec.structs.replace(manifest.files[0], path=name), *manifest.files[1:])
+    write_manifest(path, msgspec.structs.replace(manifest, files=moved))
+    with pytest.raises(ManifestUnreadableError, match="not inside its folder"):
+        read_manifest(path)
+
+
+def test_an_untouched_folder_is_whole(folder: Path) -> None:
+    files = describe_files(folder)
+    assert check_quickly(folder, files).whole
+    assert check_fully(folder, files).whole
+
+
+def test_missing_mismatched_and_extra_files_are_told_apart(folder: Path) -> None:
+    files = describe_files(folder)
+    (folder / "a.bin").write_bytes(b"WEIGHTS")
+    (folder / "inner" / "b.json").unlink()
+    (folder / "c.txt").write_bytes(b"")
+    report = check_quickly(folder, files)
+    assert (report.missing, report.mismatched, report.extra) == (("inner/b.json",), ("a.bin",), ("c.txt",))
+
+
+def test_a_touched_file_is_settled_by_its_hash(folder: Path) -> None:
+    files = describe_files(folder)
+    os.utime(folder / "a.bin", ns=(1, 1))
+    assert check_quickly(folder, files).whole
+
+
+def test_only_a_full_check_finds_a_change_that_kept_size_and_time(folder: Path) -> None:
+    files = describe_files(folder)
+    times = (folder / "a.bin").stat()
+    (folder / "a.bin").write_bytes(b"WEIGHTS")
+    os.utime(folder / "a.bin", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert check_quickly(folder, files).whole
+    assert check_fully(folder, files).mismatched == ("a.bin",)
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8", "int4"])
+def test_ir_as_published_answers_every_precision_but_comes_last(quantization: str) -> None:
+    assert acceptable_variants(quantization)[-1] == "openvino"
+    assert f"openvino-{quantization.replace('none', 'bf16')}" in acceptable_variants(quantization)
+
+
+def test_the_published_variant_of_a_precision_is_found(tmp_path: Path) -> None:
+    layout = StoreLayout(tmp_path)
+    content = layout.variant("org/name", "openvino-int8") / "content"
+    content.mkdir(parents=True)
+    write_manifest(layout.manifest("org/name", "openvino-int8"), manifest_of(content))
+    found = find_published(layout, "org/name", "int8")
+    assert found is not None
+    assert found[1].variant == "openvino-int8"
+    assert find_published(layout, "org/name", "none") is None
