@@ -5,7 +5,6 @@ line `KEY=` in `.env` never blanks what a profile says. Nothing else in the gate
 """
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -15,8 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import machine
 import profiles
-
-_UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+from machine.sizes import parse_size
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
@@ -26,10 +24,11 @@ class SettingsError(Exception):
 
 
 def parse_bytes(value: object) -> object:
-    """Read `2GiB`, `512 MB` or a plain number of bytes; anything else is left for the validation to refuse."""
-    matched = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", value.strip()) if isinstance(value, str) else None
-    unit = _UNITS.get(matched[2].upper()) if matched else None
-    return int(float(matched[1]) * unit) if matched and unit else value
+    """Read `2GiB` or `512m`; what is no size is left for the validation to refuse."""
+    try:
+        return parse_size(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _parse_auto(value: object) -> object:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 import machine
 import profiles
+from machine.sizes import parse_size
 from model_fetcher.errors import SettingError
 
 DEMO = "demo"
@@ -66,6 +67,9 @@ class Settings(BaseSettings):
     log_level: LogLevel = LogLevel.INFO
     """debug adds the converting libraries' own messages."""
 
+    memory_limit: str = "0"
+    """Memory that Docker allows the gateway, such as 4g; 0 is no limit. PERFORMANCE_PROFILE=auto goes by it."""
+
     hf_token: SecretStr | None = None
     """Needed for gated and private models. Never logged, never given to the conversion."""
     hf_endpoint: str = "https://huggingface.co"
@@ -113,8 +117,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        requested = env_settings().get("performance_profile") or cls.model_fields["performance_profile"].default
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _profile_values(str(requested)))
+        given = env_settings()
+        requested = given.get("performance_profile") or cls.model_fields["performance_profile"].default
+        preset = _profile_values(str(requested), str(given.get("memory_limit") or "0"))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, preset)
 
 
 def load_settings() -> Settings:
@@ -145,9 +151,9 @@ def child_environment(threads: int) -> dict[str, str]:
     }
 
 
-def _profile_values(requested: str) -> dict[str, Any]:
+def _profile_values(requested: str, memory_limit: str) -> dict[str, Any]:
     try:
-        name = profiles.resolve(requested, machine.look()).name
+        name = profiles.resolve(requested, machine.look(), _gateway_limit_bytes(memory_limit)).name
         values = profiles.read_profile(name)
     except ValueError as error:
         raise SettingError(str(error)) from error
@@ -157,6 +163,13 @@ def _profile_values(requested: str) -> dict[str, Any]:
             "use cpu_optimized, vm_optimized or auto",
         )
     return {key.lower(): value for key, value in values.items() if key.lower() in Settings.model_fields}
+
+
+def _gateway_limit_bytes(memory_limit: str) -> int | None:
+    try:
+        return parse_size(memory_limit) or None
+    except ValueError as error:
+        raise SettingError(f"MEMORY_LIMIT: {error}") from error
 
 
 def _first_sentence(error: ValidationError) -> str:

@@ -42,8 +42,11 @@ def read_profile(name: str, folder: Path = _FOLDER) -> dict[str, str]:
     return {key: value for key, value in filter(None, pairs) if value}
 
 
-def resolve(requested: str, machine: MachineFacts) -> ProfileChoice:
+def resolve(requested: str, machine: MachineFacts, gateway_limit_bytes: int | None = None) -> ProfileChoice:
     """Turn what was asked for into a profile: a name stays what it is, `auto` is decided by the machine.
+
+    `gateway_limit_bytes` is what the gateway is allowed, where that is less than what this process is: both services
+    must come to the same choice, and only one of them lives under the limit.
 
     Raises:
         ValueError: the name is neither a profile nor `auto`.
@@ -52,10 +55,11 @@ def resolve(requested: str, machine: MachineFacts) -> ProfileChoice:
         return ProfileChoice(requested, f"PERFORMANCE_PROFILE={requested} was asked for")
     if requested != AUTO:
         raise ValueError(_unknown(requested))
-    allowed = f"{machine.memory.limit_bytes / _GIB:.1f} GiB"
+    allowed_bytes = min(machine.memory.limit_bytes, gateway_limit_bytes or machine.memory.limit_bytes)
+    allowed = f"{allowed_bytes / _GIB:.1f} GiB"
     small = f"{SMALL_MACHINE_BYTES // _GIB} GiB"
     gpu = f"; the GPU ({machine.gpu.name or 'NVIDIA'}) is not used by this version" if machine.gpu.available else ""
-    if machine.memory.limit_bytes < SMALL_MACHINE_BYTES:
+    if allowed_bytes < SMALL_MACHINE_BYTES:
         return ProfileChoice("vm_optimized", f"{allowed} of memory are allowed, which is under {small}{gpu}")
     if not machine.cpu.has_16_bit_arithmetic:
         lacking = f"{machine.cpu.model_name} has no 16-bit arithmetic (avx512_bf16, amx_bf16 or Arm's bf16)"

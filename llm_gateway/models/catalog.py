@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_store.layout import StoreLayout
-from model_store.manifest import CheckReport, Manifest, check_quickly, content_folder, read_manifest
-
-_VARIANTS = {
-    "none": ("openvino-bf16", "openvino-fp16"),
-    "int8": ("openvino-int8",),
-    "int4": ("openvino-int4",),
-}
-_AS_PUBLISHED = "openvino"
-"""A repository that held OpenVINO's own format is served as its author prepared it, whatever the profile."""
+from model_store.manifest import CheckReport, Manifest, check_quickly, content_folder
+from model_store.variants import find_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +31,5 @@ def find(layout: StoreLayout, model_name: str, quantization: str) -> CatalogEntr
     Raises:
         ManifestUnreadableError: there is a manifest, and it cannot be used.
     """
-    for variant in (*_VARIANTS[quantization], _AS_PUBLISHED):
-        path = layout.manifest(model_name, variant)
-        manifest = read_manifest(path)
-        if manifest is not None:
-            return CatalogEntry(manifest, content_folder(path, manifest))
-    return None
+    found = find_published(layout, model_name, quantization)
+    return CatalogEntry(found[1], content_folder(*found)) if found else None

@@ -29,6 +29,13 @@ def test_every_profile_can_be_read_and_sets_the_precision_of_the_weights(name: s
     assert read_profile(name)["QUANTIZATION"] in {"none", "int8"}
 
 
+def test_auto_counts_the_gateways_limit_in_a_service_that_does_not_live_under_it() -> None:
+    without, within = resolve("auto", a_machine(16)), resolve("auto", a_machine(16), gateway_limit_bytes=4 * GIB)
+
+    assert (without.name, within.name) == ("cpu_optimized", "vm_optimized")
+    assert "4.0 GiB" in within.reason
+
+
 @pytest.mark.parametrize("name", PROFILE_NAMES)
 def test_every_key_of_every_profile_is_explained_in_the_readme(name: str) -> None:
     readme = (Path(__file__).parents[3] / "profiles/README.md").read_text(encoding="utf-8")
