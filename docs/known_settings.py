@@ -45,7 +45,6 @@ class Group:
 
 
 COMPOSE_ONLY = (
-    Setting("MEMORY_LIMIT", "0", (), "Memory that Docker allows the gateway, such as 4g; 0 is no limit."),
     Setting("CPU_LIMIT", "0", (), "Processors that Docker allows the gateway, such as 1.5; 0 is no limit."),
     Setting("PYTHON_IMAGE", "python:3.11-slim-bookworm", (), "The image that the two images are built from."),
     Setting(

@@ -75,7 +75,8 @@ class IncrementalDetokenizer:
         return piece
 
     def _decode(self, token_ids: list[int]) -> str:
-        return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        text: str = self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        return text
 
 
 @dataclass(frozen=True, slots=True)

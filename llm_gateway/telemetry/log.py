@@ -1,11 +1,28 @@
 """One log for everything: structlog's own lines and those of libraries, as JSON or for people, on standard error."""
 
+import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import Processor
+
+_STANDARD_ERROR = 2
+
+
+class StandardError(io.TextIOBase):
+    """Standard error of a service that outlives its terminal: a line that nobody takes is lost, and nothing else."""
+
+    def write(self, text: str) -> int:
+        # Past Python's own buffer: what stays in there is written again at exit, and fails again, as exit code 120.
+        with suppress(OSError):
+            os.write(_STANDARD_ERROR, text.encode(errors="backslashreplace"))
+        return len(text)
+
 
 _SHARED: Sequence[Processor] = (
     structlog.contextvars.merge_contextvars,
@@ -16,13 +33,14 @@ _SHARED: Sequence[Processor] = (
 
 def configure_logging(level: str, *, json: bool) -> None:
     """Send every line to standard error; called once, before anything logs."""
+    standard_error = cast(TextIO, StandardError())  # what both loggers use of a text stream, it has
     structlog.configure(
         processors=[*_SHARED, _drop_empty, *_renderers(json=json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=standard_error),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(standard_error)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

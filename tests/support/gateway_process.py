@@ -84,19 +84,24 @@ class GatewayProcess:
 def gateway(store: Path, **environment: str) -> Iterator[GatewayProcess]:
     """Run a gateway on a store; the environment holds nothing but what is given here."""
     port = free_port()
-    settings = {"MODEL_STORE": str(store), "GATEWAY_PORT": str(port), "LOG_FORMAT": "json", **environment}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "llm_gateway"],
-        cwd=REPOSITORY,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **settings},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start_gateway(store, port, subprocess.PIPE, **environment)
     running = GatewayProcess(process, port)
     try:
         yield running
     finally:
         running.stop()
+
+
+def start_gateway(store: Path, port: int, log: int, **environment: str) -> "subprocess.Popen[str]":
+    """Start the process alone; `log` is where its standard error goes."""
+    settings = {"MODEL_STORE": str(store), "GATEWAY_PORT": str(port), "LOG_FORMAT": "json", **environment}
+    return subprocess.Popen(
+        [sys.executable, "-m", "llm_gateway"],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **settings},
+        stderr=log,
+        text=True,
+    )
 
 
 def free_port() -> int:

@@ -7,9 +7,10 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support.gateway_process import GatewayProcess, gateway
+from tests.support.gateway_process import GatewayProcess, free_port, gateway, start_gateway
 
 SLOW = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=50"}
 ENDLESS = {"prompt": "Go on.", "max_tokens": 900}
@@ -187,3 +188,15 @@ def _wait_for_end(process: int) -> bool:
     readable, _, _ = select.select([process], [], [], 30)
     os.close(process)
     return bool(readable)
+
+
+def test_a_gateway_outlives_the_reader_of_its_log_and_still_stops_cleanly(demo_store: Path) -> None:
+    port, (reader, writer) = free_port(), os.pipe()
+    process = start_gateway(demo_store, port, writer, ENGINE="fake")
+    os.close(writer)
+    with os.fdopen(reader) as log:
+        assert any('"event": "ready"' in line for line in log)
+    answer = httpx.post(f"http://127.0.0.1:{port}/generate", json={"prompt": "Is anybody there?", "max_tokens": 2})
+    assert answer.status_code == 200
+    process.terminate()
+    assert process.wait(60) == 0

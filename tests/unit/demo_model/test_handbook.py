@@ -5,7 +5,15 @@ import random
 import pytest
 
 from demo_model.augment import Augmenter
-from demo_model.conversations import ConversationMaker, conversation_before, training_texts
+from demo_model.conversations import (
+    FIRST_LESSON,
+    SECOND_LESSON,
+    THIRD_LESSON,
+    ConversationMaker,
+    Lesson,
+    conversation_before,
+    training_texts,
+)
 from demo_model.handbook import (
     Topic,
     held_out_forms,
@@ -88,10 +96,11 @@ def test_keywords_come_from_the_topic_and_never_from_what_is_held_out(topics: li
         assert set(keywords.query(topic).split()) <= known
 
 
-def test_a_conversation_is_the_same_for_the_same_seed(topics: list[Topic]) -> None:
+@pytest.mark.parametrize("lesson", [FIRST_LESSON, SECOND_LESSON, THIRD_LESSON])
+def test_a_conversation_is_the_same_for_the_same_seed(topics: list[Topic], lesson: Lesson) -> None:
     def draw_some() -> list[str]:
         rng = random.Random(7)
-        maker = ConversationMaker(topics, Augmenter(held_out_forms(topics), rng), rng)
+        maker = ConversationMaker(topics, Augmenter(held_out_forms(topics), rng), rng, lesson)
         return [piece.text for _ in range(50) for piece in maker.draw()]
 
     assert draw_some() == draw_some()
@@ -99,7 +108,9 @@ def test_a_conversation_is_the_same_for_the_same_seed(topics: list[Topic]) -> No
 
 def test_what_is_learnt_is_a_whole_answer_or_the_beginning_of_one(topics: list[Topic]) -> None:
     rng = random.Random(7)
-    maker = ConversationMaker([topic for topic in topics if topic.after is None], Augmenter(frozenset(), rng), rng)
+    maker = ConversationMaker(
+        [topic for topic in topics if topic.after is None], Augmenter(frozenset(), rng), rng, FIRST_LESSON
+    )
     answers = {answer for topic in topics for answer in topic.answers}
     learnt = [piece.text.lstrip("\n") for _ in range(300) for piece in maker.draw() if piece.learn]
     handbook_only = [text for text in learnt if not text[0].isdigit() or text.startswith("0 is")]

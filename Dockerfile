@@ -1,0 +1,66 @@
+# Two small images from one file: `model_fetcher` (prepares weights) and `llm_gateway` (serves them, without torch).
+#
+#   docker compose build
+#
+# Any Python 3.11 image on a Debian works as PYTHON_IMAGE; an empty TORCH_INDEX_URL takes torch from pip's usual index.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# --- what both builders start from: a virtual environment without pip, filled by the image's own pip -----------------
+FROM ${PYTHON_IMAGE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv --without-pip /venv
+WORKDIR /build
+
+FROM builder AS gateway_builder
+COPY requirements/gateway.txt .
+# The bytecode is compiled here: the root is read-only at run time, and importing from source costs seconds.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip --python /venv/bin/python install --quiet --no-deps --compile -r gateway.txt
+# OpenVINO's GPU and NPU plugins, its readers for formats that are not its own, and headers: a quarter of the image.
+RUN cd /venv/lib/python3*/site-packages \
+    && rm -rf openvino/include openvino/cmake openvino/libs/cache.json \
+       openvino/libs/libopenvino_intel_[gn]pu_* openvino/libs/libopenvino_tensorflow_* \
+       openvino/libs/libopenvino_[gjop]*_frontend.so.* openvino_genai/include
+
+FROM builder AS fetcher_builder
+ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+COPY requirements/fetcher.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip_install="python -m pip --python /venv/bin/python install --quiet --no-deps --compile" \
+    && { [ -z "$TORCH_INDEX_URL" ] || $pip_install --index-url "$TORCH_INDEX_URL" "$(grep '^torch==' fetcher.txt)"; } \
+    && $pip_install -r fetcher.txt
+RUN cd /venv/lib/python3*/site-packages \
+    && rm -rf torch/include torch/share torch/lib/*_test.so openvino/include openvino/cmake \
+       openvino/libs/libopenvino_intel_[gn]pu_* openvino/libs/cache.json \
+    && find scipy sklearn sympy networkx -type d -name tests -prune -exec rm -rf {} +
+
+# --- what both images start from -------------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS runtime
+# /models belongs to the user, so that a fresh named volume does too.
+RUN groupadd --gid 10001 preheat \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin preheat \
+    && install --directory --owner=10001 --group=10001 /models
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp MODEL_STORE=/models
+WORKDIR /app
+COPY model_store model_store
+COPY machine machine
+COPY profiles profiles
+
+FROM runtime AS llm_gateway
+COPY --from=gateway_builder /venv /venv
+COPY llm_gateway llm_gateway
+COPY healthcheck healthcheck
+COPY front_door front_door
+# A clone made with a strict umask has files that only their owner may read.
+RUN python -m compileall -q . && find . ! -perm -a+r -exec chmod a+rX {} +
+USER 10001:10001
+CMD ["python", "-m", "llm_gateway"]
+
+FROM runtime AS model_fetcher
+COPY --from=fetcher_builder /venv /venv
+COPY model_fetcher model_fetcher
+COPY demo_model/__init__.py demo_model/__init__.py
+COPY demo_model/weights demo_model/weights
+RUN python -m compileall -q . && find . ! -perm -a+r -exec chmod a+rX {} +
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "model_fetcher"]

@@ -1,0 +1,59 @@
+# The same on a laptop and in CI. Python 3.11 or newer, git and make are all that these need; `appliance` needs Docker.
+PYTHON ?= python3
+# Where torch comes from: the CPU build by default; empty means pip's usual index.
+TORCH_INDEX_URL ?= https://download.pytorch.org/whl/cpu
+
+SHELL := /bin/bash
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+INSTALL_TORCH = $(if $(TORCH_INDEX_URL),$(INSTALL) --index-url $(TORCH_INDEX_URL) $(shell grep '^torch==' requirements/fetcher.txt))
+# Settings in .env count here as they do in Docker; what the shell has set wins.
+WITH_SETTINGS := $(if $(wildcard .env),$(BIN)/dotenv run --no-override --) env
+# Locks are made for the machines that run Preheat, not for the one that happens to resolve them.
+RESOLVE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --override requirements/overrides.txt \
+          --custom-compile-command "make lock" pyproject.toml
+
+run: .venv/services  ## fetch the model into a folder of yours, then serve it on 127.0.0.1:8085
+	@exec $(WITH_SETTINGS) bash -c '$(SERVE)'
+SERVE := export MODEL_STORE="$${MODEL_STORE:-$${XDG_DATA_HOME:-$$HOME/.local/share}/preheat}"; \
+         $(BIN)/python -m model_fetcher && exec $(BIN)/python -m llm_gateway
+
+test: .venv/everything  ## every test that needs no Docker
+	$(BIN)/python -m pytest --ignore tests/appliance
+
+lint: .venv/everything  ## style, format, types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy --strict .
+
+appliance: .venv/everything  ## the tests that start real containers; skipped without Docker, unless REQUIRE_DOCKER=1
+	$(BIN)/python -m pytest tests/appliance
+
+docs: .venv/everything  ## write .env.example and docs/configuration.md anew from the settings
+	$(BIN)/python -m docs.generate_configuration
+
+lock:  ## resolve the pinned versions anew; needs uv
+	$(RESOLVE) --all-extras --output-file requirements/dev.txt
+	$(RESOLVE) --no-annotate --constraint requirements/dev.txt --extra fetch --output-file requirements/fetcher.txt
+	$(RESOLVE) --no-annotate --constraint requirements/dev.txt --extra cpu --override requirements/overrides_gateway.txt \
+	    --output-file requirements/gateway.txt
+
+clean:  ## remove what the other targets made here; models are kept
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Preheat needs Python 3.11 or newer, found %d.%d: make PYTHON=python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+
+# Each is newer than its lock when what the lock names is installed.
+.venv/services: requirements/fetcher.txt requirements/gateway.txt | .venv/bin/python
+	@echo 'Installing what the services need: about 500 MB to download, once.'
+	$(INSTALL_TORCH)
+	$(INSTALL) -r requirements/fetcher.txt -r requirements/gateway.txt && touch $@
+
+.venv/everything: requirements/dev.txt | .venv/bin/python
+	@echo 'Installing what the services and their tests need: about 500 MB to download, once.'
+	$(INSTALL_TORCH)
+	$(INSTALL) -r requirements/dev.txt && touch $@
+
+.PHONY: run test lint appliance docs lock clean

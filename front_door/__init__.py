@@ -1,0 +1,1 @@
+"""The published port: bytes in, bytes out, so that the gateway needs no network that leads anywhere."""
