@@ -33,7 +33,7 @@ _SHARED: Sequence[Processor] = (
 
 def configure_logging(level: str, *, json: bool) -> None:
     """Send every line to standard error; called once, before anything logs."""
-    standard_error = cast(TextIO, StandardError())  # what both loggers use of a text stream, it has
+    standard_error = cast("TextIO", StandardError())  # what both loggers use of a text stream, it has
     structlog.configure(
         processors=[*_SHARED, _drop_empty, *_renderers(json=json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
