@@ -20,11 +20,13 @@ from llm_gateway.telemetry.request_record import RequestRecord
 
 Answer: TypeAlias = Callable[[GenerationRequest, RequestRecord], AsyncGenerator[TextPiece, None]]
 
-_PROMPT_WORDS = (8, 64, 256)
-_ANSWER_TOKENS = 16
+_PROMPT_WORDS = (4, 32, 128)
+_MOST_TOKENS_PER_WORD = 4
+_ANSWER_TOKENS = 4
+"""Enough for the first decode steps of each length; more would only delay the opening of a large model."""
 _GREEDY = Sampling(temperature=0)
 _MEASURED = GenerationRequest(
-    request_id="warm-up", prompt="How warm is it inside?", raw=True, max_tokens=48, sampling=_GREEDY, ignore_eos=True
+    request_id="warm-up", prompt="How warm is it inside?", raw=True, max_tokens=32, sampling=_GREEDY, ignore_eos=True
 )
 
 
@@ -33,7 +35,7 @@ class WarmUpPrompt(msgspec.Struct, frozen=True, kw_only=True):
 
     prompt: str | None = None
     messages: tuple[dict[str, object], ...] | None = None
-    max_tokens: int = _ANSWER_TOKENS
+    max_tokens: int = 16
 
 
 async def warm_up(answer: Answer, model: LoadedModel, warmup_file: Path | None) -> Figures:
@@ -60,9 +62,8 @@ async def warm_up(answer: Answer, model: LoadedModel, warmup_file: Path | None) 
 
 def _own_prompts(context_tokens: int) -> Iterator[GenerationRequest]:
     for words in _PROMPT_WORDS:
-        # A word is one to three tokens, and the answer needs room as well.
-        if 3 * words + _ANSWER_TOKENS < context_tokens:
-            prompt = " ".join(f"warm{index}" for index in range(words // 2))
+        if _MOST_TOKENS_PER_WORD * words + _ANSWER_TOKENS < context_tokens:
+            prompt = " ".join(f"warm{index}" for index in range(words))
             yield GenerationRequest(
                 request_id="warm-up", prompt=prompt, raw=True, max_tokens=_ANSWER_TOKENS, sampling=_GREEDY
             )

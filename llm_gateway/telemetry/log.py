@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import Processor
 
 _STANDARD_ERROR = 2
+_FIRST = ("timestamp", "level", "event")
 
 
 class StandardError(io.TextIOBase):
@@ -35,7 +36,7 @@ def configure_logging(level: str, *, json: bool) -> None:
     """Send every line to standard error; called once, before anything logs."""
     standard_error = cast("TextIO", StandardError())  # what both loggers use of a text stream, it has
     structlog.configure(
-        processors=[*_SHARED, _drop_empty, *_renderers(json=json)],
+        processors=[*_SHARED, _tidy, *_renderers(json=json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=standard_error),
         cache_logger_on_first_use=True,
@@ -58,5 +59,7 @@ def _renderers(*, json: bool) -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20)]
 
 
-def _drop_empty(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {key: value for key, value in event.items() if value is not None}
+def _tidy(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put first what every line has, where eyes look for it, and leave out what is not known."""
+    first = {key: event.pop(key) for key in _FIRST if key in event}
+    return first | {key: value for key, value in event.items() if value is not None}
