@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 import machine
 from llm_gateway import __version__
-from llm_gateway.api.error_bodies import on_gateway_error, on_http_exception, on_invalid_body
+from llm_gateway.api.error_bodies import on_gateway_error, on_http_exception, on_invalid_body, on_unexpected_error
 from llm_gateway.api.native.routes import native_routes
 from llm_gateway.api.operations import operation_routes
 from llm_gateway.api.request_middleware import RequestMiddleware
@@ -54,6 +54,7 @@ class Gateway:
         api.add_exception_handler(GatewayError, on_gateway_error)
         api.add_exception_handler(RequestValidationError, on_invalid_body)
         api.add_exception_handler(HTTPException, on_http_exception)
+        api.add_exception_handler(Exception, on_unexpected_error)
         return api
 
     @asynccontextmanager

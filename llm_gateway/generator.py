@@ -13,7 +13,7 @@ import msgspec
 
 from llm_gateway.admission.limits import answer_tokens, check_num_sequences
 from llm_gateway.admission.permits import Permit, Places
-from llm_gateway.errors import GatewayError, InvalidRequestError
+from llm_gateway.errors import InvalidRequestError
 from llm_gateway.generation import FinishReason, GenerationRequest, Sampling, SequenceRequest, TextPiece
 from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.pool import LoadedModel, ModelPool
@@ -48,12 +48,12 @@ class Generator:
                     async for piece in pieces:
                         yield piece
                 record.outcome = Outcome.FINISHED
-            except GatewayError as error:
-                refused = isinstance(error, InvalidRequestError)
-                record.outcome = Outcome.REFUSED if refused else Outcome.FAILED
+            except (asyncio.CancelledError, GeneratorExit):
+                record.outcome = Outcome.CANCELLED
                 raise
-            finally:
-                record.outcome = record.outcome or Outcome.CANCELLED
+            except Exception as error:
+                record.outcome = Outcome.REFUSED if isinstance(error, InvalidRequestError) else Outcome.FAILED
+                raise
 
     async def generate(
         self, permit: Permit, request: GenerationRequest, record: RequestRecord

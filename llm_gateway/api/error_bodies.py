@@ -21,6 +21,10 @@ class MalformedBodyError(InvalidRequestError):
     kind = "malformed_body"
 
 
+class UnexpectedError(GatewayError):
+    """A bug; what it was is in the log alone."""
+
+
 def native_error(error: GatewayError) -> JSONResponse:
     """`{"error": sentence, "kind": word}`, with `Retry-After` where coming back makes sense."""
     record = current_record.get(None)
@@ -48,6 +52,11 @@ async def on_http_exception(_request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)
     body = {"error": f"{error.detail}; GET /docs lists what there is", "kind": "no_such_route"}
     return JSONResponse(body, status_code=error.status_code, headers=dict(error.headers or {}))
+
+
+async def on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
+    """A bug of ours: the client gets a sentence, the log gets the traceback."""
+    return native_error(UnexpectedError("something went wrong inside; the log has it under this X-Request-ID"))
 
 
 def from_validation(problems: Sequence[object]) -> InvalidRequestError:

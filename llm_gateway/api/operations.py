@@ -19,6 +19,8 @@ _STATUS = {
     Phase.DRAINING: "draining",
 }
 _LOADING = "loading"
+_DEVICE = "cpu"
+"""Where the engines of this version compute."""
 _REPORTED_LIBRARIES = ("openvino", "openvino-genai", "tokenizers", "fastapi", "uvicorn")
 
 
@@ -68,7 +70,7 @@ def _health(settings: Settings, lifecycle: Lifecycle, gpu: GpuFacts) -> dict[str
         "model_loaded": lifecycle.phase is Phase.READY,
         "profile": settings.performance_profile,
         "quantization": settings.quantization,
-        "device": "cpu",
+        "device": _DEVICE,
         "gpu_available": gpu.available,
         "progress": None if lifecycle.progress is None else round(lifecycle.progress, 2),
         "estimated_seconds_left": None if left is None else round(left, 1),

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_gateway.api.error_bodies import native_error
 from llm_gateway.api.streaming import CutStreamError
-from llm_gateway.errors import BodyTooLargeError
+from llm_gateway.errors import BodyTooLargeError, ClientLeftError
 from llm_gateway.telemetry.request_record import Outcome, RequestRecord, current_record
 
 _log = structlog.get_logger()
@@ -42,7 +42,13 @@ class RequestMiddleware:
         try:
             await self._answer(scope, receive, exchange)
         except CutStreamError:
-            exchange.cut = True
+            pass  # returning without the end of the body is what makes the server close the connection
+        except ClientLeftError:
+            record.outcome = Outcome.CANCELLED
+        except Exception:
+            # The client has its 500 by now; this line is for whoever mends it.
+            _log.exception("unexpected error", id=record.request_id, path=scope["path"])
+            record.outcome = Outcome.FAILED
         finally:
             self._finish(scope, record, exchange.status)
 
@@ -72,7 +78,6 @@ class _Exchange:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
-        self.cut = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -94,6 +99,8 @@ async def _read_body(headers: Headers, receive: Receive, max_bytes: int) -> byte
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError("the client closed the connection before its request was whole")
         chunk: bytes = message.get("body", b"")
         body += chunk
         if len(body) > max_bytes:

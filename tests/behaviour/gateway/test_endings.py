@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -45,6 +46,18 @@ def test_a_client_that_leaves_stops_its_generation(demo_store: Path, path: str) 
         assert line["outcome"] == "cancelled"
         assert line.get("completion_tokens", 0) < 900
         assert running.generate("The place is free again.", max_tokens=1).status_code == 200
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_request(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW) as running:
+        running.wait_until_ready()
+        with socket.create_connection(("127.0.0.1", running.port)) as connection:
+            head = b"POST /generate HTTP/1.1\r\nHost: x\r\nX-Request-ID: half\r\nContent-Type: application/json\r\n"
+            connection.sendall(head + b'Content-Length: 100\r\n\r\n{"prompt": "half')
+        line = running.wait_for("request", id="half")
+        assert line["outcome"] == "cancelled"
+        assert "prompt_tokens" not in line
+        assert "Traceback" not in running.log_text()
 
 
 def _until_one_is_running(running: GatewayProcess) -> None:
