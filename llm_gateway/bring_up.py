@@ -26,7 +26,6 @@ _log = structlog.get_logger()
 
 _FETCH: Final = "`docker compose run --rm model_fetcher`, or `python -m model_fetcher` without Docker"
 _LOOK_AGAIN_S: Final = 1.0
-_VERIFY_AGAIN_S: Final = 10.0
 _NOTE_IS_FRESH_S: Final = 60.0
 _LOAD_BYTES_PER_S: Final = 500e6
 """For health's estimate until a load has been measured: reading from the page cache, and compiling."""
@@ -65,6 +64,7 @@ class BringUp:
                 await self._until_the_worker_dies(model)
             except StartUpRefusal as refusal:
                 self._lifecycle.move_to(Phase.FAILED, str(refusal))
+                await self._pool.unload(self._settings.model_name, str(refusal))
                 if self._settings.model_preload:
                     raise
 
@@ -75,10 +75,12 @@ class BringUp:
             report = await asyncio.to_thread(entry.check)
             if report.whole:
                 return entry
-            damaged = ", ".join((*report.missing, *report.mismatched))
-            problem = f"{damaged} of {entry.manifest.model} is not as the manifest says; repair it with {_FETCH}"
-            self._lifecycle.move_to(Phase.WAITING_FOR_WEIGHTS, problem)
-            await asyncio.sleep(_VERIFY_AGAIN_S)
+            damaged = (*report.missing, *report.mismatched)
+            self._lifecycle.move_to(
+                Phase.WAITING_FOR_WEIGHTS,
+                f"{', '.join(damaged)} of {entry.manifest.model} is not as the manifest says; repair it with {_FETCH}",
+            )
+            await _until_touched(entry, damaged)
 
     async def _published_entry(self) -> CatalogEntry:
         while True:
@@ -147,6 +149,13 @@ class BringUp:
             raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
         self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
         await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
+
+
+async def _until_touched(entry: CatalogEntry, damaged: tuple[str, ...]) -> None:
+    """Return once somebody has changed a damaged file; hashing all of it again before that would only heat the disk."""
+    before = entry.stamps(damaged)
+    while entry.stamps(damaged) == before:  # noqa: ASYNC110 - a volume sends no events across containers
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 def _report(model: LoadedModel, figures: Figures, load_took_s: float | None) -> dict[str, object]:

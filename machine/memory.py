@@ -5,6 +5,7 @@ the kernel gives it back before it kills anyone.
 """
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,3 +72,9 @@ def _numbers(text: str | None) -> dict[str, int]:
     """Read lines such as `MemTotal:  16384 kB` and `inactive_file 4096` into a table."""
     pairs = (line.replace(":", " ").split() for line in (text or "").splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) > 1 and pair[1].isdigit()}
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM now, pages of mapped files included."""
+    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize()

@@ -21,12 +21,14 @@ MANIFEST_NAME = "manifest.json"
 def folder_name(model_name: str) -> str:
     """Turn a model's name into one path component: `Qwen/Qwen3-0.6B@main` becomes `Qwen--Qwen3-0.6B@main`.
 
+    A folder's path keeps what it begins with, so that `/Qwen/Qwen3-0.6B` is another model.
+
     Raises:
         ValueError: the name is empty, or would lead outside the volume.
     """
     if not model_name.strip("./ ") or "\0" in model_name:
         raise ValueError(f"MODEL_NAME is {model_name!r}, expected demo, org/name, org/name@revision or a folder's path")
-    return model_name.strip("/").replace("/", "--").lstrip(".")
+    return model_name.rstrip("/").replace("/", "--")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the volume holds for the settings at hand; it reads manifests and looks at files, and never writes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,10 @@ class CatalogEntry:
         """Compare the files with the manifest: sizes, times, and the hash of what was touched; blocks on the disk."""
         return check_quickly(self.folder, self.manifest.files)
 
+    def stamps(self, paths: Iterable[str]) -> list[tuple[int, int] | None]:
+        """Size and modification time of some files, None for one that is not there: what changes when one is mended."""
+        return [_stamp(self.folder / path) for path in paths]
+
     @property
     def weights_bytes(self) -> int:
         """The files that end up in memory: IR weights."""
@@ -33,3 +38,11 @@ def find(layout: StoreLayout, model_name: str, quantization: str) -> CatalogEntr
     """
     found = find_published(layout, model_name, quantization)
     return CatalogEntry(found[1], content_folder(*found)) if found else None
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns

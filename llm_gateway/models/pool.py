@@ -21,6 +21,7 @@ from llm_gateway.settings import Settings
 from llm_gateway.workers.process import WorkerProcess
 from llm_gateway.workers.protocol import EngineOptions, Load, Loaded, LoadFailed
 from machine import MachineFacts
+from machine.memory import resident_bytes
 
 _log = structlog.get_logger()
 
@@ -39,8 +40,7 @@ class LoadedModel:
 
     def memory_bytes(self) -> int:
         """What the worker's process holds in RAM now."""
-        pages = Path(f"/proc/{self.worker.pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * 4096
+        return resident_bytes(self.worker.pid)
 
 
 class ModelPool:
@@ -82,7 +82,7 @@ class ModelPool:
             await worker.stop("the model could not be loaded")
             raise ModelUnloadableError(loaded.message)
         model = LoadedModel(
-            name=entry.manifest.model,
+            name=settings.model_name,
             tokenizer=tokenizer,
             template=template,
             worker=worker,

@@ -7,7 +7,7 @@ sequences gained in one message. When the gateway's end of the socket closes, th
 """
 
 import ctypes
-import resource
+import os
 import socket
 import sys
 import time
@@ -34,6 +34,7 @@ from llm_gateway.workers.protocol import (
     ToWorker,
     to_frame,
 )
+from machine.memory import resident_bytes
 
 _RECEIVE_BYTES = 1 << 16
 
@@ -131,11 +132,11 @@ class Worker:
         self._engine.cancel(sequence_id)
 
     def _clear_cache(self) -> None:
-        before = resident_bytes()
+        before = resident_bytes(os.getpid())
         self._engine.clear_cache()
         _return_free_memory()
         self._clear_wanted = False
-        self._channel.send(CacheCleared(max(0, before - resident_bytes())))
+        self._channel.send(CacheCleared(max(0, before - resident_bytes(os.getpid()))))
         while self._held_back:
             self._begin(self._held_back.popleft())
 
@@ -172,12 +173,6 @@ def _load(channel: Channel) -> Engine | None:
         )
     )
     return engine
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM now."""
-    with Path("/proc/self/statm").open() as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def _return_free_memory() -> None:

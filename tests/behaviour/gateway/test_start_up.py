@@ -177,3 +177,15 @@ def test_a_broken_warm_up_file_is_named_with_its_line(demo_store: Path, tmp_path
     with gateway(demo_store, ENGINE="fake", WARMUP_FILE=str(prompts)) as running:
         assert f"{prompts} line 2" in running.wait_for("cannot serve")["reason"]
         assert running.exit_code() == 24
+
+
+def test_weights_that_are_mended_are_loaded_without_a_restart(demo_store: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(demo_store, store)
+    (weights,) = store.glob("models/demo/openvino-bf16/*/openvino_model.bin")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    with gateway(store, ENGINE="fake") as running:
+        running.wait_for("phase", phase="waiting_for_weights")
+        weights.write_bytes(whole)
+        running.wait_until_ready()

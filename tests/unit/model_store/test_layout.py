@@ -13,8 +13,8 @@ from model_store.layout import StoreLayout, folder_name
         ("demo", "demo"),
         ("Qwen/Qwen3-0.6B", "Qwen--Qwen3-0.6B"),
         ("Qwen/Qwen3-0.6B@main", "Qwen--Qwen3-0.6B@main"),
-        ("/data/my model", "data--my model"),
-        ("../../etc", "--..--etc"),
+        ("/data/my model", "--data--my model"),
+        ("../../etc", "..--..--etc"),
     ],
 )
 def test_a_models_name_becomes_one_folder(model: str, folder: str) -> None:
