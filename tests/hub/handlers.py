@@ -2,6 +2,7 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
@@ -18,7 +19,7 @@ _LARGE = re.compile(r"/large/([^/]+/[^/]+)/(.+)")
 _BLOCK_BYTES = 64 << 10
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler, ABC):
     protocol_version = "HTTP/1.1"
 
     @property
@@ -34,8 +35,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
         """Keep the tests' output to the tests."""
 
+    @abstractmethod
     def _answer(self) -> None:
-        raise NotImplementedError
+        """Answer GET and HEAD."""
 
     def _note(self, file: str | None) -> "Request":
         from tests.hub.server import Request
