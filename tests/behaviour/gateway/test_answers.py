@@ -1,8 +1,12 @@
 """The native API: what goes in and what comes out, with the real engine and the demo model."""
 
+import json
+import shlex
+import subprocess
+
 import pytest
 
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import REPOSITORY, GatewayProcess
 
 QUESTION = "How do I change the port?"
 
@@ -148,3 +152,16 @@ def test_the_version_is_told_with_its_libraries(demo: GatewayProcess) -> None:
     body = demo.client.get("/version").json()
     assert body["version"].count(".") == 2
     assert "openvino-genai" in body["libraries"]
+
+
+def test_the_readmes_command_gets_the_readmes_answer(demo: GatewayProcess) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (command,) = [line for line in readme.splitlines() if line.startswith("curl localhost:8085/generate")]
+    shown = json.loads(readme.split("```json\n")[1].split("```")[0])
+    words = shlex.split(command)
+    words[1] = f"http://127.0.0.1:{demo.port}/generate"
+    answer = json.loads(subprocess.run([*words, "--silent"], check=True, capture_output=True).stdout)
+    assert {key: answer[key] for key in shown if key != "timings"} == {
+        key: value for key, value in shown.items() if key != "timings"
+    }
+    assert set(answer["timings"]) == set(shown["timings"])
