@@ -48,8 +48,10 @@ async def on_invalid_body(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def on_http_exception(_request: Request, error: Exception) -> JSONResponse:
-    """Unknown paths and wrong methods, in the same shape as everything else."""
+    """Unknown paths, wrong methods and unreadable bodies, in the same shape as everything else."""
     assert isinstance(error, HTTPException)
+    if error.status_code == MalformedBodyError.status:
+        return native_error(MalformedBodyError("the body is not JSON: it is no UTF-8 text, or nested too deeply"))
     body = {"error": f"{error.detail}; GET /docs lists what there is", "kind": "no_such_route"}
     return JSONResponse(body, status_code=error.status_code, headers=dict(error.headers or {}))
 
@@ -65,6 +67,8 @@ def from_validation(problems: Sequence[object]) -> InvalidRequestError:
     assert isinstance(problem, dict)
     if problem["type"] == "json_invalid":
         return MalformedBodyError(f"the body is not JSON: {problem.get('ctx', {}).get('error', problem['msg'])}")
+    if isinstance(problem.get("input"), bytes):
+        return InvalidRequestError("the body was not sent as JSON; add the header Content-Type: application/json")
     field = ".".join(str(part) for part in problem["loc"] if part != "body") or "the body"
     reason = str(problem["msg"]).removeprefix("Value error, ")
     return InvalidRequestError(f"{field}: {reason[:1].lower()}{reason[1:]}")

@@ -32,10 +32,20 @@ def test_a_bad_field_is_named_in_one_sentence(demo: GatewayProcess, body: dict[s
     assert "detail" not in answer.json()
 
 
-def test_a_body_that_is_not_json_is_a_400(demo: GatewayProcess) -> None:
-    answer = demo.client.post("/generate", content=b'{"prompt": ', headers={"content-type": "application/json"})
-    assert answer.status_code == 400
-    assert "not JSON" in answer.json()["error"]
+@pytest.mark.parametrize("body", [b'{"prompt": ', b"", b'{"prompt": "\xff"}', b"[" * 100_000])
+def test_a_body_that_is_not_json_is_a_400(demo: GatewayProcess, body: bytes) -> None:
+    answer = demo.client.post("/generate", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.json()["kind"] == ("malformed_body" if body else "invalid_request")
+    assert "not JSON" in answer.json()["error"] or not body
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_that_is_sent_as_something_else_is_told_the_header(demo: GatewayProcess, kind: str) -> None:
+    """It is not guessed at: a page in a browser may send these to localhost without asking, and JSON not."""
+    answer = demo.client.post("/generate", content=b'{"prompt": "a"}', headers={"content-type": kind})
+    assert answer.status_code == 422
+    assert "Content-Type: application/json" in answer.json()["error"]
 
 
 def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(demo: GatewayProcess) -> None:
