@@ -8,8 +8,6 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 import machine
 from llm_gateway.errors import ModelUnloadableError, UnknownModelError
 from llm_gateway.models.budget import MemoryPlan
@@ -22,8 +20,6 @@ from llm_gateway.workers.process import WorkerProcess
 from llm_gateway.workers.protocol import EngineOptions, Load, Loaded, LoadFailed
 from machine import MachineFacts
 from machine.memory import resident_bytes
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
