@@ -8,23 +8,32 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 import machine
 from llm_gateway import __version__
 from llm_gateway.api.error_bodies import on_gateway_error, on_http_exception, on_invalid_body, on_unexpected_error
-from llm_gateway.api.native.routes import native_routes
+from llm_gateway.api.native.routes import NativeApi, native_routes
+from llm_gateway.api.ollama.routes import ollama_routes
+from llm_gateway.api.openai.routes import OpenAiApi, openai_routes
 from llm_gateway.api.operations import operation_routes
+from llm_gateway.api.parts import ApiParts
 from llm_gateway.api.request_middleware import RequestMiddleware
+from llm_gateway.api.shared_routes import shared_routes
+from llm_gateway.api.tgi.routes import TgiApi, tgi_routes
 from llm_gateway.bring_up import BringUp
 from llm_gateway.drain import drain
 from llm_gateway.errors import GatewayError, StartUpRefusal
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle
 from llm_gateway.models.pool import ModelPool
+from llm_gateway.models.shelf import Shelf
 from llm_gateway.settings import Settings
 from llm_gateway.telemetry.metrics import Metrics
+from llm_gateway.tokenization import Tokenization
+from model_store.layout import StoreLayout
 
 _log = structlog.get_logger()
 
@@ -48,14 +57,33 @@ class Gateway:
 
     def _api(self, metrics: Metrics) -> FastAPI:
         settings = self._settings
-        api = FastAPI(title="Preheat", version=__version__, lifespan=self._lifespan)
+        # The page at /docs is served from here: a browser in a server room has no other place to get its script from.
+        api = FastAPIOffline(
+            title="Preheat", version=__version__, lifespan=self._lifespan, redoc_url=None, static_url="/docs-assets"
+        )
+        parts = self._parts()
+        native, openai, tgi = NativeApi(parts), OpenAiApi(parts), TgiApi(parts)
         api.include_router(operation_routes(settings, self._lifecycle, metrics, machine.find_gpu()))
-        api.include_router(native_routes(self._generator, settings.model_name))
+        api.include_router(shared_routes(self._lifecycle, native, openai, tgi))
+        api.include_router(native_routes(native))
+        api.include_router(openai_routes(openai))
+        api.include_router(tgi_routes(tgi))
+        api.include_router(ollama_routes(parts))
         api.add_exception_handler(GatewayError, on_gateway_error)
         api.add_exception_handler(RequestValidationError, on_invalid_body)
         api.add_exception_handler(HTTPException, on_http_exception)
         api.add_exception_handler(Exception, on_unexpected_error)
         return api
+
+    def _parts(self) -> ApiParts:
+        settings = self._settings
+        return ApiParts(
+            settings=settings,
+            lifecycle=self._lifecycle,
+            generator=self._generator,
+            tokenization=Tokenization(self._pool, self._generator, settings.model_name),
+            shelf=Shelf(StoreLayout(settings.model_store.expanduser()), settings.model_name, settings.quantization),
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _api: FastAPI) -> AsyncIterator[None]:

@@ -26,6 +26,7 @@ _log = structlog.get_logger()
 
 _FETCH: Final = "`docker compose run --rm model_fetcher`, or `python -m model_fetcher` without Docker"
 _LOOK_AGAIN_S: Final = 1.0
+_ON_DEMAND: Final = "MODEL_PRELOAD=false: the first request loads the model"
 _NOTE_IS_FRESH_S: Final = 60.0
 _LOAD_BYTES_PER_S: Final = 500e6
 """For health's estimate until a load has been measured: reading from the page cache, and compiling."""
@@ -61,7 +62,7 @@ class BringUp:
                 figures = await self._warm_up(model)
                 self._lifecycle.become_ready(figures)
                 _log.info("ready", model=model.name, **_report(model, figures, self._load_took_s))
-                await self._until_the_worker_dies(model)
+                await self._until_it_is_gone(model)
             except StartUpRefusal as refusal:
                 self._lifecycle.move_to(Phase.FAILED, str(refusal))
                 await self._pool.unload(self._settings.model_name, str(refusal))
@@ -108,8 +109,8 @@ class BringUp:
     async def _until_loading_is_due(self, entry: CatalogEntry) -> None:
         if self._settings.model_preload:
             self._lifecycle.move_to(Phase.LOADING)
-        elif self._lifecycle.phase is not Phase.FAILED:
-            self._lifecycle.move_to(Phase.ON_DEMAND, "MODEL_PRELOAD=false: the first request loads the model")
+        elif self._lifecycle.phase in {Phase.VERIFYING, Phase.RECOVERING}:
+            self._lifecycle.move_to(Phase.ON_DEMAND, _ON_DEMAND)
         while self._lifecycle.phase is not Phase.LOADING:
             await self._lifecycle.wait_for_change()
         self._lifecycle.expect(self._load_took_s or 1 + entry.weights_bytes / _LOAD_BYTES_PER_S)
@@ -133,15 +134,31 @@ class BringUp:
             except GatewayError as error:
                 raise ModelUnloadableError(f"the warm-up failed: {error}") from error
 
-    async def _until_the_worker_dies(self, model: LoadedModel) -> None:
-        """Return after a death and a pause; refuse when deaths follow each other.
+    async def _until_it_is_gone(self, model: LoadedModel) -> None:
+        """Return when the worker has died, or somebody has asked for its memory and it was given back.
 
         Raises:
             ModelUnloadableError: the worker died again and again without living for long.
         """
         ready_since = time.monotonic()
-        how = await model.worker.ended()
-        lived_s = time.monotonic() - ready_since
+        dying, unloading = asyncio.create_task(model.worker.ended()), asyncio.create_task(self._until_unload_is_due())
+        try:
+            await asyncio.wait({dying, unloading}, return_when=asyncio.FIRST_COMPLETED)
+            if dying.done():
+                await self._after_a_death(model, dying.result(), time.monotonic() - ready_since)
+            else:
+                self._lifecycle.move_to(Phase.ON_DEMAND, _ON_DEMAND)
+                await self._pool.unload(model.name, "the model is being unloaded")
+        finally:
+            dying.cancel()
+            unloading.cancel()
+
+    async def _until_unload_is_due(self) -> None:
+        await self._generator.unload_wanted.wait()
+        while self._generator.places.taken:
+            await self._generator.places.until_empty()
+
+    async def _after_a_death(self, model: LoadedModel, how: str, lived_s: float) -> None:
         _log.error("worker died", how=how, model=model.name, lived_s=round(lived_s, 1))
         await self._pool.unload(model.name, "the model's process ended; it is being loaded again")
         self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1

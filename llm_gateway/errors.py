@@ -2,7 +2,8 @@
 
 GatewayError                    each knows its HTTP status and its one-word kind
 ├── InvalidRequestError         422   a field has a value that cannot be used
-│   └── PromptTooLongError      400   prompt and answer do not fit the model's context
+│   ├── PromptTooLongError      400   prompt and answer do not fit the model's context
+│   └── UnsupportedError        422   nothing is wrong with it, but this model or engine cannot do it
 ├── BodyTooLargeError           413   the body is longer than MAX_REQUEST_BYTES
 ├── UnknownModelError           404   the request names a model that is not served here
 ├── OverloadedError             429   every place is taken; says when to come back
@@ -24,7 +25,7 @@ from typing import ClassVar
 class GatewayError(Exception):
     """A request that ends without the answer it asked for; the message is one sentence for the client."""
 
-    status: ClassVar[int] = 500
+    status: int = 500
     kind: ClassVar[str] = "internal_error"
     retry_after_s: int | None = None
 
@@ -35,12 +36,29 @@ class InvalidRequestError(GatewayError):
     status = 422
     kind = "invalid_request"
 
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
 
 class PromptTooLongError(InvalidRequestError):
     """The prompt, or the prompt and the answer asked for, exceed the context; the sentence has both numbers."""
 
     status = 400
     kind = "prompt_too_long"
+
+    def __init__(self, message: str, *, prompt_tokens: int, max_tokens: int | None, context_tokens: int) -> None:
+        super().__init__(message)
+        self.prompt_tokens = prompt_tokens
+        self.max_tokens = max_tokens
+        """The answer's length, where it is what does not fit any more."""
+        self.context_tokens = context_tokens
+
+
+class UnsupportedError(InvalidRequestError):
+    """The model or its engine cannot do what was asked; the sentence says what it can."""
+
+    kind = "unsupported"
 
 
 class BodyTooLargeError(GatewayError):

@@ -13,14 +13,13 @@ import msgspec
 
 from llm_gateway.admission.limits import answer_tokens, check_num_sequences
 from llm_gateway.admission.permits import Permit, Places
-from llm_gateway.errors import InvalidRequestError
-from llm_gateway.generation import FinishReason, GenerationRequest, Sampling, SequenceRequest, TextPiece
+from llm_gateway.answer_rules import PreparedRequest, prepare_request
+from llm_gateway.errors import InvalidRequestError, UnsupportedError
+from llm_gateway.generation import AnswerPiece, GenerationRequest, Sampling, SequenceRequest, TokenChunk
 from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.pool import LoadedModel, ModelPool
-from llm_gateway.prompt.prepare import prompt_token_ids
 from llm_gateway.settings import Settings
-from llm_gateway.stream.detokenizer import IncrementalDetokenizer
-from llm_gateway.stream.sequence_text import SequenceText
+from llm_gateway.stream.sequence_answer import SequenceAnswer
 from llm_gateway.telemetry.request_record import Outcome, RequestRecord
 from llm_gateway.workers.client import TokenStream
 
@@ -33,8 +32,10 @@ class Generator:
         self._lifecycle = lifecycle
         self._pool = pool
         self.places = Places(settings.max_concurrent_requests)
+        self.unload_wanted = asyncio.Event()
+        """Somebody asked for the model's memory; whoever brings models up listens."""
 
-    async def answer(self, request: GenerationRequest, record: RequestRecord) -> AsyncGenerator[TextPiece, None]:
+    async def answer(self, request: GenerationRequest, record: RequestRecord) -> AsyncGenerator[AnswerPiece, None]:
         """Yield the answer's pieces as they are made; a consumer that stops early cancels the rest.
 
         Raises:
@@ -42,7 +43,8 @@ class Generator:
         """
         check_num_sequences(request.num_sequences, self._settings.max_num_sequences)
         with self.places.take() as permit:
-            await self._until_ready()
+            await self.until_ready()
+            record.timings.admitted_s = time.monotonic() - record.arrived
             try:
                 async with aclosing(self.generate(permit, request, record)) as pieces:
                     async for piece in pieces:
@@ -57,32 +59,65 @@ class Generator:
 
     async def generate(
         self, permit: Permit, request: GenerationRequest, record: RequestRecord
-    ) -> AsyncGenerator[TextPiece, None]:
+    ) -> AsyncGenerator[AnswerPiece, None]:
         """The same for a caller that holds a permit already, whatever the phase: the warm-up comes in here."""
         model = self._pool.get(self._settings.model_name)
-        prompt = await prompt_token_ids(request, model.tokenizer, model.template)
-        sequences = self._sequences(request, prompt, model)
-        record.usage.prompt_tokens = len(prompt)
+        # Templates, tokenizers and grammars compute, and the event loop must stay free to answer health checks.
+        prepared = await asyncio.to_thread(prepare_request, request, model)
+        sequences = self._sequences(prepared, model)
+        record.usage.prompt_tokens = len(prepared.prompt.token_ids)
         streams = model.worker.client.generate(permit, sequences)
         record.timings.queue_s = time.monotonic() - record.arrived
-        texts = [SequenceText(IncrementalDetokenizer(model.tokenizer.underlying), request.stop) for _ in sequences]
+        answers = [prepared.new_answer(index) for index in range(request.num_sequences)]
         try:
-            async with aclosing(_pieces(streams, texts, record)) as pieces:
+            async with aclosing(_pieces(streams, answers, record)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
-            record.usage.completion_tokens = sum(text.num_tokens for text in texts)
+            record.usage.completion_tokens = sum(answer.num_tokens for answer in answers)
             record.timings.total_s = time.monotonic() - record.arrived
             model.worker.client.cancel(sequence.sequence_id for sequence in sequences)
 
     async def clear_cache(self) -> int:
         """Drop the prefix cache; returns the bytes given back."""
         with self.places.take():
-            await self._until_ready()
+            await self.until_ready()
             return await self._pool.get(self._settings.model_name).worker.client.clear_cache()
 
-    async def _until_ready(self) -> None:
-        """Return in READY; where the model is loaded on demand, ask for it and wait; raise in any other phase."""
+    async def unload(self) -> None:
+        """Give the model's memory back once running answers have ended; the next request loads it again.
+
+        Raises:
+            UnsupportedError: the model is kept loaded.
+        """
+        if self._settings.model_preload:
+            raise UnsupportedError(
+                f"{self._settings.model_name} stays loaded, so that it is always warm; "
+                "MODEL_PRELOAD=false loads it on demand and lets it be unloaded"
+            )
+        self.unload_wanted.set()
+        while self._lifecycle.phase is Phase.READY:
+            await self._lifecycle.wait_for_change()
+        self.unload_wanted.clear()
+
+    async def model(self) -> LoadedModel:
+        """Return the served model, for what it can do; where it is loaded on demand, hold a place and wait for it.
+
+        Raises:
+            NotReadyError: it is not loaded.
+            OverloadedError: it would have to be waited for, and every place is taken.
+        """
+        if self._lifecycle.phase is not Phase.READY:
+            with self.places.take():
+                await self.until_ready()
+        return self._pool.get(self._settings.model_name)
+
+    async def until_ready(self) -> None:
+        """Return in READY; where the model is loaded on demand, ask for it and wait.
+
+        Raises:
+            NotReadyError: the phase is another one.
+        """
         if not self._settings.model_preload:
             await self._load_on_demand()
         if self._lifecycle.phase is not Phase.READY:
@@ -94,54 +129,62 @@ class Generator:
         while self._lifecycle.phase in {Phase.LOADING, Phase.WARMING_UP}:
             await self._lifecycle.wait_for_change()
 
-    def _sequences(self, request: GenerationRequest, prompt: list[int], model: LoadedModel) -> list[SequenceRequest]:
+    def _sequences(self, prepared: PreparedRequest, model: LoadedModel) -> list[SequenceRequest]:
+        request, prompt = prepared.request, prepared.prompt.token_ids
         max_tokens = answer_tokens(
-            len(prompt), request.max_tokens, self._settings.default_max_tokens, model.context_tokens
+            len(prompt),
+            request.max_tokens or self._settings.default_max_tokens,
+            model.context_tokens,
+            exact=request.exact_max_tokens,
         )
+        eos = frozenset[int]() if request.ignore_eos else model.tokenizer.eos_token_ids
         return [
             SequenceRequest(
                 sequence_id=model.worker.client.new_sequence_id(),
                 prompt_token_ids=prompt,
                 max_tokens=max_tokens,
+                min_tokens=min(request.min_tokens, max_tokens),
                 sampling=_seeded(request.sampling, index),
-                stop_token_ids=[] if request.ignore_eos else sorted(model.tokenizer.eos_token_ids),
+                stop_token_ids=sorted(eos.union(request.stop_token_ids)),
+                logprobs=request.token_details,
+                grammar=prepared.grammar,
             )
             for index in range(request.num_sequences)
         ]
 
 
 def _pieces(
-    streams: list[TokenStream], texts: list[SequenceText], record: RequestRecord
-) -> AsyncGenerator[TextPiece, None]:
+    streams: list[TokenStream], answers: list[SequenceAnswer], record: RequestRecord
+) -> AsyncGenerator[AnswerPiece, None]:
     """Yield what any of the sequences has, until each has ended."""
     if len(streams) == 1:
-        return _pieces_of_one(streams[0], texts[0], record)
-    return _pieces_of_several(streams, texts, record)
+        return _pieces_of_one(streams[0], answers[0], record)
+    return _pieces_of_several(streams, answers, record)
 
 
 async def _pieces_of_one(
-    stream: TokenStream, text: SequenceText, record: RequestRecord
-) -> AsyncGenerator[TextPiece, None]:
+    stream: TokenStream, answer: SequenceAnswer, record: RequestRecord
+) -> AsyncGenerator[AnswerPiece, None]:
     """The common case, which needs no task for each step."""
-    while text.finish is None:
-        piece = _take(0, await stream.next(), text, record)
-        if piece.text or piece.finish is not None:
+    while answer.finish is None:
+        piece = _take(stream, await stream.next(), answer, record)
+        if _says_something(piece):
             yield piece
 
 
 async def _pieces_of_several(
-    streams: list[TokenStream], texts: list[SequenceText], record: RequestRecord
-) -> AsyncGenerator[TextPiece, None]:
+    streams: list[TokenStream], answers: list[SequenceAnswer], record: RequestRecord
+) -> AsyncGenerator[AnswerPiece, None]:
     waiting = {asyncio.ensure_future(stream.next()): index for index, stream in enumerate(streams)}
     try:
         while waiting:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 index = waiting.pop(task)
-                piece = _take(index, task.result(), texts[index], record)
+                piece = _take(streams[index], task.result(), answers[index], record)
                 if piece.finish is None:
                     waiting[asyncio.ensure_future(streams[index].next())] = index
-                if piece.text or piece.finish is not None:
+                if _says_something(piece):
                     yield piece
     finally:
         for task in waiting:
@@ -150,13 +193,15 @@ async def _pieces_of_several(
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def _take(
-    index: int, produced: tuple[list[int], FinishReason | None], text: SequenceText, record: RequestRecord
-) -> TextPiece:
-    token_ids, finish = produced
-    if token_ids and record.timings.first_token_s is None:
+def _take(stream: TokenStream, chunk: TokenChunk, answer: SequenceAnswer, record: RequestRecord) -> AnswerPiece:
+    if record.timings.first_token_s is None and chunk.token_ids:
         record.timings.first_token_s = time.monotonic() - record.arrived
-    return TextPiece(index, text.push(token_ids, finish), text.finish)
+        record.usage.cached_tokens = stream.cached_tokens
+    return answer.push(chunk)
+
+
+def _says_something(piece: AnswerPiece) -> bool:
+    return bool(piece.text or piece.finish or piece.reasoning or piece.tool_calls or piece.tokens)
 
 
 def _seeded(sampling: Sampling, index: int) -> Sampling:

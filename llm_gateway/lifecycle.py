@@ -6,6 +6,7 @@ This is state and nothing else. `bring_up` walks it, health reads it, and neithe
                                  |            ^                                     |
                                  |            +-------------------------------------+
                                  +------> on_demand (MODEL_PRELOAD=false) --> loading
+    ready --> on_demand (unloaded, where models are loaded on demand)
     any phase --> failed --> loading (on demand, at the next request)
     any phase --> draining, the last
 
@@ -49,7 +50,7 @@ _AFTER: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.ON_DEMAND: frozenset({Phase.LOADING}),
     Phase.LOADING: frozenset({Phase.WARMING_UP}),
     Phase.WARMING_UP: frozenset({Phase.READY}),
-    Phase.READY: frozenset({Phase.RECOVERING}),
+    Phase.READY: frozenset({Phase.RECOVERING, Phase.ON_DEMAND}),
     Phase.RECOVERING: frozenset({Phase.LOADING, Phase.ON_DEMAND}),
     Phase.FAILED: frozenset({Phase.LOADING}),
     Phase.DRAINING: frozenset(),

@@ -3,14 +3,14 @@
 from llm_gateway.errors import InvalidRequestError, PromptTooLongError
 
 
-def answer_tokens(prompt_tokens: int, asked_tokens: int | None, default_tokens: int, context_tokens: int) -> int:
+def answer_tokens(prompt_tokens: int, asked_tokens: int, context_tokens: int, *, exact: bool) -> int:
     """Return how many tokens the answer may have.
 
     What was asked for is cut to what the context leaves, and the answer then ends with `length`; a prompt that leaves
-    nothing is refused.
+    nothing is refused, and with `exact` one that leaves too little, too.
 
     Raises:
-        PromptTooLongError: the prompt fills the context, or more.
+        PromptTooLongError: the prompt fills the context, or more, or does so with the exact answer.
         InvalidRequestError: the prompt is empty.
     """
     if prompt_tokens == 0:
@@ -19,9 +19,20 @@ def answer_tokens(prompt_tokens: int, asked_tokens: int | None, default_tokens: 
     if room < 1:
         raise PromptTooLongError(
             f"the prompt has {prompt_tokens} tokens and the context {context_tokens}, which leaves no room to answer; "
-            "shorten the prompt or raise MAX_CONTEXT_TOKENS"
+            "shorten the prompt or raise MAX_CONTEXT_TOKENS",
+            prompt_tokens=prompt_tokens,
+            max_tokens=None,
+            context_tokens=context_tokens,
         )
-    return min(asked_tokens or default_tokens, room)
+    if exact and asked_tokens > room:
+        raise PromptTooLongError(
+            f"the prompt has {prompt_tokens} tokens and the answer was to have {asked_tokens}, together at most "
+            f"{context_tokens} are possible; shorten one of them or raise MAX_CONTEXT_TOKENS",
+            prompt_tokens=prompt_tokens,
+            max_tokens=asked_tokens,
+            context_tokens=context_tokens,
+        )
+    return min(asked_tokens, room)
 
 
 def check_num_sequences(asked: int, allowed: int) -> None:

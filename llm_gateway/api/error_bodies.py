@@ -1,7 +1,4 @@
-"""Errors on their way out: the native body, and one sentence for what validation found.
-
-A dialect with a shape of its own renders the same `GatewayError` in its own folder.
-"""
+"""Errors on their way out: whatever went wrong becomes a `GatewayError`, and the dialect of the request renders it."""
 
 from collections.abc import Sequence
 
@@ -10,8 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from llm_gateway.errors import GatewayError, InvalidRequestError, NotReadyError
+from llm_gateway.api.dialects import current_dialect
+from llm_gateway.errors import GatewayError, InvalidRequestError
 from llm_gateway.telemetry.request_record import current_record
+
+_TAGS = frozenset({"native", "tgi", "openai"})
+"""Where a body can be of two dialects, validation puts the chosen one's name before the field's."""
 
 
 class MalformedBodyError(InvalidRequestError):
@@ -21,44 +22,49 @@ class MalformedBodyError(InvalidRequestError):
     kind = "malformed_body"
 
 
+class NoSuchRouteError(GatewayError):
+    """The path, or the method on it, is not served."""
+
+    kind = "no_such_route"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class UnexpectedError(GatewayError):
     """A bug; what it was is in the log alone."""
 
 
-def native_error(error: GatewayError) -> JSONResponse:
-    """`{"error": sentence, "kind": word}`, with `Retry-After` where coming back makes sense."""
-    record = current_record.get(None)
-    if record is not None:
-        record.error = str(error)
-    body = {"error": str(error), "kind": error.kind}
-    if isinstance(error, NotReadyError):
-        body["phase"] = error.phase
-    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
-    return JSONResponse(body, status_code=error.status, headers=headers)
+def error_response(error: GatewayError) -> JSONResponse:
+    """Answer with the error, in the request's own dialect."""
+    current_record.get().error = str(error)
+    return current_dialect().error_response(error)
 
 
 async def on_gateway_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GatewayError)
-    return native_error(error)
+    return error_response(error)
 
 
 async def on_invalid_body(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return native_error(from_validation(error.errors()))
+    return error_response(from_validation(error.errors()))
 
 
 async def on_http_exception(_request: Request, error: Exception) -> JSONResponse:
     """Unknown paths, wrong methods and unreadable bodies, in the same shape as everything else."""
     assert isinstance(error, HTTPException)
     if error.status_code == MalformedBodyError.status:
-        return native_error(MalformedBodyError("the body is not JSON: it is no UTF-8 text, or nested too deeply"))
-    body = {"error": f"{error.detail}; GET /docs lists what there is", "kind": "no_such_route"}
-    return JSONResponse(body, status_code=error.status_code, headers=dict(error.headers or {}))
+        return error_response(MalformedBodyError("the body is not JSON: it is no UTF-8 text, or nested too deeply"))
+    response = error_response(NoSuchRouteError(f"{error.detail}; GET /docs lists what there is", error.status_code))
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
     """A bug of ours: the client gets a sentence, the log gets the traceback."""
-    return native_error(UnexpectedError("something went wrong inside; the log has it under this X-Request-ID"))
+    return error_response(UnexpectedError("something went wrong inside; the log has it under this X-Request-ID"))
 
 
 def from_validation(problems: Sequence[object]) -> InvalidRequestError:
@@ -69,6 +75,7 @@ def from_validation(problems: Sequence[object]) -> InvalidRequestError:
         return MalformedBodyError(f"the body is not JSON: {problem.get('ctx', {}).get('error', problem['msg'])}")
     if isinstance(problem.get("input"), bytes):
         return InvalidRequestError("the body was not sent as JSON; add the header Content-Type: application/json")
-    field = ".".join(str(part) for part in problem["loc"] if part != "body") or "the body"
+    place = [str(part) for part in problem["loc"] if part != "body"]
+    field = ".".join(place[1:] if place and place[0] in _TAGS else place) or "the body"
     reason = str(problem["msg"]).removeprefix("Value error, ")
-    return InvalidRequestError(f"{field}: {reason[:1].lower()}{reason[1:]}")
+    return InvalidRequestError(f"{field}: {reason[:1].lower()}{reason[1:]}", field=field)

@@ -12,7 +12,9 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llm_gateway.api.error_bodies import native_error
+from llm_gateway.api.dialects import dialect_of
+from llm_gateway.api.error_bodies import error_response
+from llm_gateway.api.native.errors import NATIVE
 from llm_gateway.api.streaming import CutStreamError
 from llm_gateway.errors import BodyTooLargeError, ClientLeftError
 from llm_gateway.telemetry.request_record import Outcome, RequestRecord, current_record
@@ -36,7 +38,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = RequestRecord(_request_id(Headers(scope=scope)), arrived=time.monotonic())
+        record = RequestRecord(
+            _request_id(Headers(scope=scope)), arrived=time.monotonic(), dialect=dialect_of(scope["path"]).name
+        )
         current_record.set(record)
         exchange = _Exchange(send, record.request_id)
         try:
@@ -56,7 +60,7 @@ class RequestMiddleware:
         try:
             body = await _read_body(Headers(scope=scope), receive, self._max_body_bytes)
         except BodyTooLargeError as error:
-            await native_error(error)(scope, receive, exchange.send)
+            await error_response(error)(scope, receive, exchange.send)
             return
         await self._app(scope, _replay(body, receive), exchange.send)
 
@@ -129,6 +133,7 @@ def _line(scope: Scope, record: RequestRecord, status: int | None) -> dict[str, 
         "id": record.request_id,
         "method": scope["method"],
         "path": scope["path"],
+        "dialect": None if record.dialect == NATIVE.name else record.dialect,
         "status": status,
         "outcome": record.outcome,
         "prompt_tokens": record.usage.prompt_tokens or None,

@@ -22,8 +22,8 @@ class Engine(Protocol):
     name: str
     device: str
 
-    def begin(self, request: SequenceRequest) -> None:
-        """Put a sequence under way.
+    def begin(self, request: SequenceRequest) -> int:
+        """Put a sequence under way; returns how many tokens of its prompt the prefix cache has.
 
         Raises:
             RequestRefusedError: it cannot be done as asked.

@@ -1,8 +1,9 @@
 """An engine that computes nothing: it repeats the prompt at a chosen rate, for tests and for measuring the gateway.
 
 It is used only where `ENGINE=fake` says so by name. `FAKE_ENGINE` sets its knobs, for example
-`tokens_per_s=200,load_s=2,fail_load=1,die_after_steps=9`: tokens per second of each sequence, seconds that loading
-takes, whether loading fails, and after how many steps the process ends as a crash in native code would end it.
+`tokens_per_s=200,load_s=2,fail_load=1,die_after_steps=9,stop_at_eos=1`: tokens per second of each sequence, seconds
+that loading takes, whether loading fails, after how many steps the process ends as a crash in native code would end it,
+and whether a sequence ends where the prompt has an end-of-turn token, so that a prompt can say what the answer is to be.
 """
 
 import os
@@ -10,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_gateway.engines.base import RequestRefusedError
 from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import EngineOptions
 
@@ -24,6 +26,7 @@ class FakeKnobs:
     fail_load: bool = False
     die_after_steps: int = 0
     """0 means never."""
+    stop_at_eos: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "FakeKnobs":
@@ -39,6 +42,7 @@ class FakeKnobs:
                 load_s=float(pairs.pop("load_s", 0)),
                 fail_load=bool(int(pairs.pop("fail_load", 0))),
                 die_after_steps=int(pairs.pop("die_after_steps", 0)),
+                stop_at_eos=bool(int(pairs.pop("stop_at_eos", 0))),
             )
         finally:
             if pairs:
@@ -60,9 +64,12 @@ class FakeEngine:
         self._produced: dict[int, int] = {}
         self._steps = 0
 
-    def begin(self, request: SequenceRequest) -> None:
+    def begin(self, request: SequenceRequest) -> int:
+        if request.grammar is not None:
+            raise RequestRefusedError("the fake engine cannot hold an answer to a grammar; ENGINE=openvino can")
         self._running[request.sequence_id] = request
         self._produced[request.sequence_id] = 0
+        return 0
 
     def cancel(self, sequence_id: int) -> None:
         self._running.pop(sequence_id, None)
@@ -85,8 +92,14 @@ class FakeEngine:
     def _next(self, request: SequenceRequest) -> TokenChunk:
         produced = self._produced[request.sequence_id]
         token_id = request.prompt_token_ids[produced % len(request.prompt_token_ids)]
+        if self._knobs.stop_at_eos and token_id in request.stop_token_ids:
+            self.cancel(request.sequence_id)
+            return TokenChunk(
+                request.sequence_id, [], FinishReason.STOP, None, token_id, 0.0 if request.logprobs else None
+            )
         self._produced[request.sequence_id] = produced + 1
+        logprobs = [0.0] if request.logprobs else None
         if produced + 1 < request.max_tokens:
-            return TokenChunk(request.sequence_id, [token_id])
+            return TokenChunk(request.sequence_id, [token_id], None, logprobs)
         self.cancel(request.sequence_id)
-        return TokenChunk(request.sequence_id, [token_id], FinishReason.LENGTH)
+        return TokenChunk(request.sequence_id, [token_id], FinishReason.LENGTH, logprobs)

@@ -5,16 +5,16 @@ The library brings the scheduler, the paged KV cache, the prefix cache and chunk
 """
 
 import gc
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import openvino_genai as ov_genai
-from openvino_genai.py_openvino_genai import GenerationHandle
+from openvino_genai.py_openvino_genai import GenerationHandle, GenerationOutput
 
 from llm_gateway.engines.base import RequestRefusedError
+from llm_gateway.engines.prefix_ledger import PrefixLedger
 from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import EngineOptions
 
@@ -27,8 +27,10 @@ _FINISH = {_Finish.NONE: None, _Finish.STOP: FinishReason.STOP, _Finish.LENGTH: 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
+    request: SequenceRequest
     handle: GenerationHandle
-    stop_token_ids: frozenset[int]
+    token_ids: list[int]
+    """What it has generated so far."""
 
 
 class OpenVinoEngine:
@@ -42,19 +44,22 @@ class OpenVinoEngine:
         self._options = options
         self._pipeline = self._build_pipeline()
         self._running: dict[int, _Running] = {}
+        self._cached = self._new_ledger()
 
-    def begin(self, request: SequenceRequest) -> None:
+    def begin(self, request: SequenceRequest) -> int:
         prompt = ov.Tensor(np.array([request.prompt_token_ids], dtype=np.int64))
         try:
             handle = self._pipeline.add_request(request.sequence_id, prompt, _generation_config(request))
         except RuntimeError as error:
             raise RequestRefusedError(f"the engine refused the request: {_last_line(error)}") from error
-        self._running[request.sequence_id] = _Running(handle, frozenset(request.stop_token_ids))
+        self._running[request.sequence_id] = _Running(request, handle, [])
+        return self._cached.known_tokens(request.prompt_token_ids)
 
     def cancel(self, sequence_id: int) -> None:
-        running = self._running.pop(sequence_id, None)
+        running = self._running.get(sequence_id)
         if running is not None:
             running.handle.cancel()
+            self._end(running, stopped=False)
 
     def has_work(self) -> bool:
         # A cancelled request keeps its blocks until a step has passed, so the pipeline is asked, not the dictionary.
@@ -70,11 +75,15 @@ class OpenVinoEngine:
         del self._pipeline
         gc.collect()
         self._pipeline = self._build_pipeline()
+        self._cached = self._new_ledger()
+
+    def _new_ledger(self) -> PrefixLedger:
+        return PrefixLedger(_num_blocks(self._options) if self._options.prefix_caching else 0, BLOCK_TOKENS)
 
     def _build_pipeline(self) -> ov_genai.ContinuousBatchingPipeline:
         options = self._options
         scheduler = ov_genai.SchedulerConfig()
-        scheduler.num_kv_blocks = max(1, options.kv_cache_tokens // BLOCK_TOKENS)
+        scheduler.num_kv_blocks = _num_blocks(options)
         scheduler.max_num_seqs = options.max_num_seqs
         scheduler.max_num_batched_tokens = options.max_batched_tokens
         scheduler.dynamic_split_fuse = True
@@ -85,22 +94,38 @@ class OpenVinoEngine:
         running = self._running[sequence_id]
         if running.handle.can_read():
             (output,) = running.handle.read().values()
-            finish = _FINISH[output.finish_reason]
-            token_ids = _without_stop_token(output.generated_ids, finish, running.stop_token_ids)
+            chunk = _chunk(running.request, output)
         elif running.handle.get_status() == ov_genai.GenerationStatus.IGNORED:
             # The whole KV cache is too small for this one sequence, which ends as it does at any other limit of length.
-            token_ids, finish = [], FinishReason.LENGTH
+            chunk = TokenChunk(sequence_id, [], FinishReason.LENGTH)
         else:
             return None
-        if finish is not None:
-            del self._running[sequence_id]
-        return TokenChunk(sequence_id, token_ids, finish)
+        running.token_ids.extend(chunk.token_ids)
+        if chunk.finish is not None:
+            self._end(running, stopped=chunk.stop_token_id is not None)
+        return chunk
+
+    def _end(self, running: _Running, *, stopped: bool) -> None:
+        del self._running[running.request.sequence_id]
+        if running.token_ids or stopped:  # else its prompt may not have been computed to its end
+            # The last token was never read by the model, only written.
+            read = running.token_ids if stopped else running.token_ids[:-1]
+            self._cached.add(running.request.prompt_token_ids + read)
 
 
-def _without_stop_token(token_ids: Iterable[int], finish: FinishReason | None, stop: frozenset[int]) -> list[int]:
-    """The library reports the stop token as the last one generated; it is no part of the answer."""
-    tokens = list(token_ids)
-    return tokens[:-1] if finish is FinishReason.STOP and tokens and tokens[-1] in stop else tokens
+def _chunk(request: SequenceRequest, output: GenerationOutput) -> TokenChunk:
+    """Translate; the library reports the stop token as the last one generated, and it is no part of the answer."""
+    token_ids, finish = list(output.generated_ids), _FINISH[output.finish_reason]
+    logprobs = list(output.generated_log_probs) if request.logprobs else None
+    if finish is not FinishReason.STOP or not token_ids or token_ids[-1] not in request.stop_token_ids:
+        return TokenChunk(request.sequence_id, token_ids, finish, logprobs)
+    if logprobs is None:
+        return TokenChunk(request.sequence_id, token_ids[:-1], finish, None, token_ids[-1])
+    return TokenChunk(request.sequence_id, token_ids[:-1], finish, logprobs[:-1], token_ids[-1], logprobs[-1])
+
+
+def _num_blocks(options: EngineOptions) -> int:
+    return max(1, options.kv_cache_tokens // BLOCK_TOKENS)
 
 
 def _properties(options: EngineOptions) -> dict[str, object]:
@@ -117,14 +142,21 @@ def _generation_config(request: SequenceRequest) -> ov_genai.GenerationConfig:
     sampling = request.sampling
     config = ov_genai.GenerationConfig()
     config.max_new_tokens = request.max_tokens
+    config.min_new_tokens = request.min_tokens
+    config.logprobs = 1 if request.logprobs else 0
     config.repetition_penalty = sampling.repetition_penalty
+    config.presence_penalty = sampling.presence_penalty
+    config.frequency_penalty = sampling.frequency_penalty
     config.apply_chat_template = False
     config.stop_token_ids = set(request.stop_token_ids)
     config.ignore_eos = not request.stop_token_ids
+    if request.grammar is not None:
+        config.structured_output_config = ov_genai.StructuredOutputConfig(grammar=request.grammar)
     if not sampling.greedy:
         config.do_sample = True
         config.temperature = sampling.temperature
         config.top_p = sampling.top_p
+        config.min_p = sampling.min_p
         if sampling.top_k:
             config.top_k = sampling.top_k
         if sampling.seed is not None:

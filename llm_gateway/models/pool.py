@@ -16,6 +16,9 @@ from llm_gateway.models.planning import plan_for
 from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
 from llm_gateway.prompt.tokenizer import PromptTokenizer, PromptTokenizerError
 from llm_gateway.settings import Settings
+from llm_gateway.stream.reasoning import can_think
+from llm_gateway.tool_calls.base import ToolFormat
+from llm_gateway.tool_calls.detect import tool_format
 from llm_gateway.workers.process import WorkerProcess
 from llm_gateway.workers.protocol import EngineOptions, Load, Loaded, LoadFailed
 from machine import MachineFacts
@@ -29,6 +32,10 @@ class LoadedModel:
     name: str
     tokenizer: PromptTokenizer
     template: ChatTemplate | None
+    tool_format: ToolFormat | None
+    """How it writes tool calls; None where its chat template shows no tools."""
+    thinks: bool
+    """Whether it writes its reasoning between <think> and </think>."""
     worker: WorkerProcess
     context_tokens: int
     plan: MemoryPlan
@@ -81,6 +88,8 @@ class ModelPool:
             name=settings.model_name,
             tokenizer=tokenizer,
             template=template,
+            tool_format=tool_format(template.source if template else None),
+            thinks=can_think(template.source if template else None),
             worker=worker,
             context_tokens=plan.context_tokens,
             plan=plan,

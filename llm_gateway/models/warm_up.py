@@ -13,12 +13,12 @@ from typing import TypeAlias
 import msgspec
 
 from llm_gateway.errors import ModelUnloadableError
-from llm_gateway.generation import GenerationRequest, Sampling, TextPiece
+from llm_gateway.generation import AnswerPiece, GenerationRequest, PromptSource, Sampling
 from llm_gateway.models.figures import Figures
 from llm_gateway.models.pool import LoadedModel
 from llm_gateway.telemetry.request_record import RequestRecord
 
-Answer: TypeAlias = Callable[[GenerationRequest, RequestRecord], AsyncGenerator[TextPiece, None]]
+Answer: TypeAlias = Callable[[GenerationRequest, RequestRecord], AsyncGenerator[AnswerPiece, None]]
 
 _PROMPT_WORDS = (4, 32, 128)
 _MOST_TOKENS_PER_WORD = 4
@@ -26,7 +26,11 @@ _ANSWER_TOKENS = 4
 """Enough for the first decode steps of each length; more would only delay the opening of a large model."""
 _GREEDY = Sampling(temperature=0)
 _MEASURED = GenerationRequest(
-    request_id="warm-up", prompt="How warm is it inside?", raw=True, max_tokens=32, sampling=_GREEDY, ignore_eos=True
+    request_id="warm-up",
+    prompt=PromptSource(text="How warm is it inside?", raw=True),
+    max_tokens=32,
+    sampling=_GREEDY,
+    ignore_eos=True,
 )
 
 
@@ -65,7 +69,10 @@ def _own_prompts(context_tokens: int) -> Iterator[GenerationRequest]:
         if _MOST_TOKENS_PER_WORD * words + _ANSWER_TOKENS < context_tokens:
             prompt = " ".join(f"warm{index}" for index in range(words))
             yield GenerationRequest(
-                request_id="warm-up", prompt=prompt, raw=True, max_tokens=_ANSWER_TOKENS, sampling=_GREEDY
+                request_id="warm-up",
+                prompt=PromptSource(text=prompt, raw=True),
+                max_tokens=_ANSWER_TOKENS,
+                sampling=_GREEDY,
             )
 
 
@@ -88,8 +95,7 @@ def _parse(line: bytes, where: str) -> GenerationRequest:
         raise ModelUnloadableError(f"{where} needs either prompt or messages")
     return GenerationRequest(
         request_id="warm-up",
-        prompt=parsed.prompt,
-        messages=parsed.messages,
+        prompt=PromptSource(text=parsed.prompt, messages=parsed.messages),
         max_tokens=parsed.max_tokens,
         sampling=_GREEDY,
     )

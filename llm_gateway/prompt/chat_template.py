@@ -38,6 +38,7 @@ class ChatTemplate:
         Raises:
             ChatTemplateError: the source is not a template.
         """
+        self.source = source
         self._special_tokens = dict(special_tokens)
         try:
             self._template = _environment().from_string(source)

@@ -3,6 +3,7 @@
 Everything here is synchronous and computes; whoever serves requests calls it off the event loop.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -59,6 +60,11 @@ class PromptTokenizer:
                 r"the text holds half a surrogate pair (\ud800 to \udfff), no character"
             ) from error
         return ids
+
+    def ids_of(self, tokens: Iterable[str]) -> frozenset[int]:
+        """Look up tokens by their text; unknown ones are left out."""
+        found = (self.underlying.token_to_id(token) for token in tokens)
+        return frozenset(token_id for token_id in found if token_id is not None)
 
     def count(self, text: str) -> int:
         """Count the tokens of a text, without special ones."""

@@ -26,8 +26,10 @@ class IncrementalDetokenizer:
     tokens is decoded together with the group before it, and the text of that earlier group is cut off.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, shown: frozenset[int] = frozenset()) -> None:
+        """`shown` are special tokens that have a text here all the same, because a parser looks for it."""
         self._tokenizer = tokenizer
+        self._shown = shown
         self._facts = _facts(tokenizer)
         self._window: list[int] = []
         """The group that was given out last, then the tokens that came after it."""
@@ -37,6 +39,8 @@ class IncrementalDetokenizer:
 
     def push(self, token_ids: Sequence[int]) -> str:
         """Take the next tokens and return the text that is settled by now; special tokens have none."""
+        if self._shown and not self._shown.isdisjoint(token_ids):
+            return "".join(self._show(token_id) for token_id in token_ids)
         visible = [token_id for token_id in token_ids if token_id not in self._facts.special_ids]
         if not visible:
             return ""
@@ -51,6 +55,19 @@ class IncrementalDetokenizer:
             # The last character may be half; those before it are settled.
             return self._give_out_all_but_the_last(text)
         return self._give_out(text)
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether a token is one that has no text."""
+        return token_id in self._facts.special_ids
+
+    def _show(self, token_id: int) -> str:
+        """Take one token; a shown one ends what came before it, and the text after it starts anew."""
+        if token_id not in self._shown:
+            return self.push([token_id])
+        before = self.flush()
+        self._window, self._num_given_out_tokens, self._num_given_out_characters = [], 0, 0
+        text: str = self._tokenizer.id_to_token(token_id)
+        return before + text
 
     def flush(self) -> str:
         """Return what is left at the end of the sequence; bytes that never became a character are shown as U+FFFD."""

@@ -13,11 +13,20 @@ from llm_gateway.stream.stop_strings import StopStringFilter
 class SequenceText:
     """Turns what an engine produces for one sequence into pieces of text."""
 
-    def __init__(self, detokenizer: IncrementalDetokenizer, stop: Sequence[str]) -> None:
+    def __init__(self, detokenizer: IncrementalDetokenizer, stop: Sequence[str], *, include_stop: bool = False) -> None:
         self._detokenizer = detokenizer
-        self._stop = StopStringFilter(stop)
+        self._stop = StopStringFilter(stop, include=include_stop)
         self.finish: FinishReason | None = None
         self.num_tokens = 0
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether a token is one that has no text."""
+        return self._detokenizer.is_special(token_id)
+
+    @property
+    def stop_string(self) -> str | None:
+        """The stop string that ended the text, if one did."""
+        return self._stop.matched
 
     def push(self, token_ids: Sequence[int], finish: FinishReason | None) -> str:
         """Take new tokens and return the text that became ready; afterwards `finish` says whether this was the end."""

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 class StopStringFilter:
     """The filter of one sequence. After the last piece, call `flush` and then look at `matched` once more."""
 
-    def __init__(self, stops: Sequence[str]) -> None:
+    def __init__(self, stops: Sequence[str], *, include: bool = False) -> None:
+        """`include` makes the stop string that was reached part of the text."""
+        self._include = include
         self._stops = tuple(sorted({stop for stop in stops if stop}, key=len, reverse=True))
         self._pattern = re.compile("|".join(re.escape(stop) for stop in self._stops))
         self._held = ""
@@ -43,7 +45,7 @@ class StopStringFilter:
 
     def _cut(self, found: re.Match[str]) -> str:
         self.matched = found.group()
-        sendable, self._held = self._held[: found.start()], ""
+        sendable, self._held = self._held[: found.end() if self._include else found.start()], ""
         return sendable
 
     def _undecided_from(self) -> int:

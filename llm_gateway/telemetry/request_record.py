@@ -24,6 +24,8 @@ class RequestRecord:
     request_id: str
     arrived: float
     """`time.monotonic()` when its headers had come."""
+    dialect: str = "native"
+    """Whose shapes its answer has, errors included."""
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     outcome: Outcome | None = None

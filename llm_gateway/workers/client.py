@@ -12,9 +12,10 @@ import msgspec
 import structlog
 
 from llm_gateway.admission.permits import Permit
-from llm_gateway.errors import GatewayError, GenerationFailedError, WorkerDiedError
-from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
+from llm_gateway.errors import GatewayError, UnsupportedError, WorkerDiedError
+from llm_gateway.generation import SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import (
+    Begun,
     CacheCleared,
     Cancel,
     ClearCache,
@@ -37,26 +38,25 @@ class TokenStream:
     """What one sequence produces. Chunks that are ready at once are taken together."""
 
     def __init__(self) -> None:
-        self._token_ids: list[int] = []
-        self._finish: FinishReason | None = None
+        self._waiting: TokenChunk | None = None
         self._error: GatewayError | None = None
         self._changed = asyncio.Event()
-
-    @property
-    def ended(self) -> bool:
-        return self._finish is not None or self._error is not None
+        self.ended = False
+        self.cached_tokens = 0
+        """How much of the prompt the prefix cache had; known before the first chunk comes."""
 
     def put(self, chunk: TokenChunk) -> None:
-        self._token_ids += chunk.token_ids
-        self._finish = chunk.finish
+        self._waiting = chunk if self._waiting is None else _joined(self._waiting, chunk)
+        self.ended = chunk.finish is not None
         self._changed.set()
 
     def fail(self, error: GatewayError) -> None:
         if not self.ended:
             self._error = error
+            self.ended = True
             self._changed.set()
 
-    async def next(self) -> tuple[list[int], FinishReason | None]:
+    async def next(self) -> TokenChunk:
         """Wait for something new and return all of it; after a finish there is nothing more to wait for.
 
         Raises:
@@ -66,8 +66,21 @@ class TokenStream:
         self._changed.clear()
         if self._error is not None:
             raise self._error
-        token_ids, self._token_ids = self._token_ids, []
-        return token_ids, self._finish
+        chunk, self._waiting = self._waiting, None
+        assert chunk is not None, "it was put before the event was set"
+        return chunk
+
+
+def _joined(first: TokenChunk, second: TokenChunk) -> TokenChunk:
+    unknown = first.logprobs is None and second.logprobs is None
+    return TokenChunk(
+        first.sequence_id,
+        first.token_ids + second.token_ids,
+        second.finish,
+        None if unknown else [*(first.logprobs or ()), *(second.logprobs or ())],
+        second.stop_token_id,
+        second.stop_logprob,
+    )
 
 
 class WorkerClient(asyncio.Protocol):
@@ -152,10 +165,13 @@ class WorkerClient(asyncio.Protocol):
             case Produced(chunks):
                 for chunk in chunks:
                     self._hand_over(chunk)
+            case Begun(sequence_id, cached_tokens):
+                if (begun := self._streams.get(sequence_id)) is not None:
+                    begun.cached_tokens = cached_tokens
             case Refused(sequence_id, sentence):
                 stream = self._streams.pop(sequence_id, None)
                 if stream is not None:
-                    stream.fail(GenerationFailedError(sentence))
+                    stream.fail(UnsupportedError(sentence))
             case Loaded() | LoadFailed():
                 self._loaded.set_result(message)
             case CacheCleared(freed_bytes):

@@ -20,6 +20,7 @@ from llm_gateway.engines.base import Engine, RequestRefusedError
 from llm_gateway.engines.choose import build_engine
 from llm_gateway.generation import SequenceRequest
 from llm_gateway.workers.protocol import (
+    Begun,
     CacheCleared,
     Cancel,
     ClearCache,
@@ -123,7 +124,7 @@ class Worker:
             self._held_back.append(request)
             return
         try:
-            self._engine.begin(request)
+            self._channel.send(Begun(request.sequence_id, self._engine.begin(request)))
         except RequestRefusedError as error:
             self._channel.send(Refused(request.sequence_id, str(error)))
 

@@ -67,6 +67,13 @@ class LoadFailed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
+class Begun(msgspec.Struct, frozen=True, tag=True):
+    """To the gateway: this sequence is under way, and the prefix cache had so many tokens of its prompt."""
+
+    sequence_id: int
+    cached_tokens: int
+
+
 class Produced(msgspec.Struct, frozen=True, tag=True):
     """To the gateway: what all sequences gained in one step."""
 
@@ -87,7 +94,7 @@ class CacheCleared(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker: TypeAlias = Load | Generate | Cancel | ClearCache
-ToGateway: TypeAlias = Loaded | LoadFailed | Produced | Refused | CacheCleared
+ToGateway: TypeAlias = Loaded | LoadFailed | Begun | Produced | Refused | CacheCleared
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -13,6 +13,8 @@ ROOMS_BELOW = {
     "engines": {"api", "prompt", "admission", "models", "stream", "telemetry"},
     "stream": {"api", "admission", "models", "workers", "engines"},
     "prompt": {"api", "admission", "models", "workers", "engines"},
+    "grammar": {"api", "admission", "models", "workers", "engines", "stream", "prompt", "telemetry", "tool_calls"},
+    "tool_calls": {"api", "admission", "models", "workers", "engines", "stream", "prompt", "telemetry"},
     "admission": {"api", "prompt", "models", "workers", "engines", "stream"},
     "telemetry": {"api", "admission", "models", "workers", "engines", "stream", "prompt"},
     "workers": {"api", "models", "prompt", "stream"},

@@ -7,7 +7,7 @@ import pytest
 
 from llm_gateway.engines.base import Engine, RequestRefusedError
 from llm_gateway.engines.openvino_engine import OpenVinoEngine
-from llm_gateway.generation import FinishReason, Sampling, SequenceRequest
+from llm_gateway.generation import FinishReason, Sampling, SequenceRequest, TokenChunk
 from llm_gateway.models.catalog import CatalogEntry, find
 from llm_gateway.prompt.chat_template import ChatTemplate
 from llm_gateway.prompt.tokenizer import PromptTokenizer
@@ -154,6 +154,9 @@ def test_a_seed_reproduces_whatever_else_is_in_the_batch(
         Sampling(temperature=3.0, seed=5, top_p=0.3),
         Sampling(temperature=0.3, seed=5),
         Sampling(temperature=3.0, seed=5, repetition_penalty=5.0),
+        Sampling(temperature=3.0, seed=5, min_p=0.5),
+        Sampling(temperature=3.0, seed=5, presence_penalty=2.0),
+        Sampling(temperature=3.0, seed=5, frequency_penalty=2.0),
     ],
 )
 def test_each_sampling_key_has_an_effect(
@@ -169,6 +172,77 @@ def test_top_k_of_one_is_greedy(engine: OpenVinoEngine, prompts: list[list[int]]
     narrow = Sampling(temperature=3.0, seed=5, top_k=1)
     greedy = _run(engine, [_request(0, prompts[0], tokenizer)])
     assert _run(engine, [_request(0, prompts[0], tokenizer, sampling=narrow)]) == greedy
+
+
+def test_the_token_that_ended_a_sequence_is_named(
+    engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
+) -> None:
+    last = _chunks(engine, _request(0, prompts[0], tokenizer))[-1]
+    assert last.finish is FinishReason.STOP
+    assert last.stop_token_id in tokenizer.eos_token_ids
+
+
+def test_a_sequence_does_not_end_before_its_least_number_of_tokens(
+    engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
+) -> None:
+    ended, _ = _run(engine, [_request(0, prompts[0], tokenizer)])[0]
+    longer, _ = _run(engine, [_request(0, prompts[0], tokenizer, min_tokens=len(ended) + 5)])[0]
+    assert len(longer) >= len(ended) + 5
+
+
+def test_every_token_has_its_logprob_where_they_are_asked_for(
+    engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
+) -> None:
+    for chunk in _chunks(engine, _request(0, prompts[0], tokenizer, logprobs=True)):
+        assert chunk.logprobs is not None
+        assert len(chunk.logprobs) == len(chunk.token_ids)
+        assert all(logprob <= 0 for logprob in chunk.logprobs)
+    assert all(chunk.logprobs is None for chunk in _chunks(engine, _request(0, prompts[0], tokenizer)))
+
+
+def test_logprobs_are_those_of_the_model_before_any_temperature(
+    engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
+) -> None:
+    plain = _chunks(engine, _request(0, prompts[0], tokenizer, logprobs=True))
+    cold = Sampling(temperature=0.1, seed=1)
+    sampled = _chunks(engine, _request(0, prompts[0], tokenizer, logprobs=True, sampling=cold))
+    assert [(chunk.token_ids, chunk.logprobs) for chunk in sampled] == [
+        (chunk.token_ids, pytest.approx(chunk.logprobs, abs=1e-3)) for chunk in plain
+    ]
+
+
+def test_cached_tokens_are_what_the_engine_does_not_compute_again(
+    entry: CatalogEntry, tokenizer: PromptTokenizer
+) -> None:
+    """With 32 tokens a step, the steps until the first token say how much of a prompt was computed."""
+    engine = _engine(entry, max_batched_tokens=32, kv_cache_tokens=1024)
+    shared = list(range(300, 556))
+    assert _cached_and_steps(engine, _request(0, [*shared, 5, 6, 7], tokenizer, max_tokens=2)) == (0, 9)
+    assert _cached_and_steps(engine, _request(1, [*shared, 8, 9], tokenizer, max_tokens=2)) == (256, 1)
+    assert _cached_and_steps(engine, _request(2, [*shared[:128], 8, 9], tokenizer, max_tokens=2)) == (128, 1)
+    filler = list(range(600, 1600))
+    _run(engine, [_request(3, filler, tokenizer, max_tokens=2)])
+    assert _cached_and_steps(engine, _request(4, [*shared, 8, 9], tokenizer, max_tokens=2)) == (0, 9)
+    engine.clear_cache()
+    assert _cached_and_steps(engine, _request(5, [*shared, 8, 9], tokenizer, max_tokens=2)) == (0, 9)
+
+
+def _cached_and_steps(engine: OpenVinoEngine, request: SequenceRequest) -> tuple[int, int]:
+    """How many tokens were said to be cached, and after how many steps the first token came."""
+    cached, steps, first = engine.begin(request), 0, 0
+    while engine.has_work():
+        steps += 1
+        if engine.step() and not first:
+            first = steps
+    return cached, first
+
+
+def _chunks(engine: Engine, request: SequenceRequest) -> list[TokenChunk]:
+    engine.begin(request)
+    chunks: list[TokenChunk] = []
+    while engine.has_work():
+        chunks += engine.step()
+    return chunks
 
 
 def test_what_the_library_refuses_is_one_sentence(engine: OpenVinoEngine, tokenizer: PromptTokenizer) -> None:

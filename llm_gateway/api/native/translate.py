@@ -1,7 +1,8 @@
 """Between the native dialect and the words of generation, in both directions."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from llm_gateway.api.collect import WholeAnswer
 from llm_gateway.api.native.schema import (
     GenerateAnswer,
     GenerateBody,
@@ -9,37 +10,20 @@ from llm_gateway.api.native.schema import (
     TimingsBody,
     UsageBody,
 )
-from llm_gateway.errors import UnknownModelError
-from llm_gateway.generation import FinishReason, GenerationRequest, Sampling
+from llm_gateway.generation import GenerationRequest, PromptSource, Sampling
 from llm_gateway.telemetry.request_record import RequestRecord
 
 
-@dataclass(slots=True)
-class Answers:
-    """The texts of a request's sequences, in the making."""
-
-    texts: list[str]
-    finish: list[FinishReason]
-
-    @classmethod
-    def empty(cls, num_sequences: int) -> "Answers":
-        return cls([""] * num_sequences, [FinishReason.CANCELLED] * num_sequences)
-
-
-def to_generation(body: GenerateBody, request_id: str, served_model: str) -> GenerationRequest:
-    """Read a body.
-
-    Raises:
-        UnknownModelError: it names a model that is not the served one.
-    """
-    if body.model not in {None, "", served_model}:
-        raise UnknownModelError(f"model is {body.model!r}, this gateway serves {served_model!r}")
+def to_generation(body: GenerateBody, request_id: str) -> GenerationRequest:
+    """Read a body."""
     keys = _merged(body)
     return GenerationRequest(
         request_id=request_id,
-        prompt=body.prompt,
-        messages=tuple(message.model_dump() for message in body.messages) if body.messages else None,
-        raw=body.raw,
+        prompt=PromptSource(
+            text=body.prompt,
+            messages=tuple(message.model_dump() for message in body.messages) if body.messages else None,
+            raw=body.raw,
+        ),
         max_tokens=keys.max_tokens or keys.max_new_tokens or keys.max_length,
         sampling=_sampling(keys),
         stop=tuple(text for text in keys.stop or () if text),
@@ -47,15 +31,15 @@ def to_generation(body: GenerateBody, request_id: str, served_model: str) -> Gen
     )
 
 
-def to_answer(answers: Answers, record: RequestRecord, model: str) -> GenerateAnswer:
+def to_answer(answers: Sequence[WholeAnswer], record: RequestRecord, model: str) -> GenerateAnswer:
     """Write an answer that is whole."""
     usage, timings = record.usage, record.timings
     return GenerateAnswer(
-        output=answers.texts[0],
-        all_outputs=answers.texts,
-        text=answers.texts[0],
+        output=answers[0].text,
+        all_outputs=[answer.text for answer in answers],
+        text=answers[0].text,
         model=model,
-        finish_reason=answers.finish[0],
+        finish_reason=answers[0].finish,
         usage=UsageBody(
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
@@ -65,7 +49,7 @@ def to_answer(answers: Answers, record: RequestRecord, model: str) -> GenerateAn
             queue_ms=_milliseconds(timings.queue_s) or 0,
             first_token_ms=_milliseconds(timings.first_token_s),
             total_ms=_milliseconds(timings.total_s) or 0,
-            tokens_per_s=record.decoded_tokens_per_s(len(answers.texts)),
+            tokens_per_s=record.decoded_tokens_per_s(len(answers)),
         ),
     )
 

@@ -99,3 +99,19 @@ def test_long_noise_is_decoded_piecewise_and_still_adds_up(data: st.DataObject) 
 
 def test_nothing_pushed_is_nothing_flushed() -> None:
     assert pieces_of(tokenizer_of("byte_level"), [[]]) == ["", ""]
+
+
+@kinds
+@given(data=st.data())
+def test_a_shown_special_token_stands_as_itself_between_what_is_around_it(kind: str, data: st.DataObject) -> None:
+    tokenizer = tokenizer_of(kind)
+    added = tokenizer.get_added_tokens_decoder()
+    special = {token_id for token_id, token in added.items() if token.special}
+    shown = data.draw(st.sampled_from(sorted(special)))
+    ordinary = st.integers(0, tokenizer.get_vocab_size() - 1).filter(lambda token_id: token_id not in special)
+    before, after = data.draw(st.lists(ordinary, max_size=6)), data.draw(st.lists(ordinary, max_size=6))
+
+    detokenizer = IncrementalDetokenizer(tokenizer, frozenset({shown}))
+    text = "".join(detokenizer.push([token_id]) for token_id in [*before, shown, *after]) + detokenizer.flush()
+
+    assert text == tokenizer.decode(before) + added[shown].content + tokenizer.decode(after)

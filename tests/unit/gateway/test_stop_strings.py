@@ -73,3 +73,12 @@ def test_after_a_stop_string_nothing_more_is_sent() -> None:
 
     assert [stop_filter.push("a.b"), stop_filter.push("c"), stop_filter.flush()] == ["a", "", ""]
     assert stop_filter.matched == "."
+
+
+@given(pieces=st.lists(few_letters, max_size=10), stops=st.lists(few_letters, max_size=4))
+def test_an_included_stop_string_is_the_end_of_the_text(pieces: list[str], stops: list[str]) -> None:
+    stop_filter = StopStringFilter(stops, include=True)
+    sent = "".join([*(stop_filter.push(piece) for piece in pieces), stop_filter.flush()])
+
+    before, matched = cut_at_once("".join(pieces), stops)
+    assert (sent, stop_filter.matched) == (before + (matched or ""), matched)

@@ -1,0 +1,99 @@
+"""Texts to token ids and back, with the loaded model's tokenizer, for clients that count or look."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_gateway.answer_rules import prepare_request
+from llm_gateway.errors import InvalidRequestError
+from llm_gateway.generation import GenerationRequest
+from llm_gateway.generator import Generator
+from llm_gateway.models.pool import LoadedModel, ModelPool
+from llm_gateway.prompt.prepare import PreparedPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpan:
+    """One token, and where in the text it stands, in characters."""
+
+    token_id: int
+    token: str
+    start: int
+    stop: int
+
+
+class Tokenization:
+    """The tokenizer of the one loaded model."""
+
+    def __init__(self, pool: ModelPool, generator: Generator, served: str) -> None:
+        self._pool = pool
+        self._generator = generator
+        self._served = served
+
+    async def spans(self, text: str, *, add_special_tokens: bool) -> list[TokenSpan]:
+        """Tokenize a text as it is.
+
+        Raises:
+            NotReadyError: no model is loaded.
+            InvalidRequestError: the text is no text.
+        """
+        return await asyncio.to_thread(_spans, await self._model(), text, add_special_tokens)
+
+    async def prompt_ids(self, request: GenerationRequest) -> list[int]:
+        """Tokenize what the engine would be given for a request, its chat template included.
+
+        Raises:
+            NotReadyError: no model is loaded.
+            InvalidRequestError: the prompt cannot be made.
+        """
+        return (await self.prompt(request)).token_ids
+
+    async def prompt(self, request: GenerationRequest) -> PreparedPrompt:
+        """The same, with the text that the chat template made.
+
+        Raises:
+            NotReadyError: no model is loaded.
+            InvalidRequestError: the prompt cannot be made.
+        """
+        return (await asyncio.to_thread(prepare_request, request, await self._model())).prompt
+
+    async def tokens(self, token_ids: Sequence[int]) -> list[str]:
+        """Return each token as its vocabulary writes it."""
+        model = await self._model()
+        return [model.tokenizer.underlying.id_to_token(token_id) or "" for token_id in token_ids]
+
+    async def text(self, token_ids: Sequence[int]) -> str:
+        """Turn token ids back into a text, special tokens included.
+
+        Raises:
+            NotReadyError: no model is loaded.
+            InvalidRequestError: there is no such token.
+        """
+        model = await self._model()
+        unknown = next((one for one in token_ids if not 0 <= one < model.tokenizer.vocabulary_size), None)
+        if unknown is not None:
+            last = model.tokenizer.vocabulary_size - 1
+            raise InvalidRequestError(f"tokens has {unknown}, this model's token ids are from 0 to {last}")
+        text: str = await asyncio.to_thread(
+            model.tokenizer.underlying.decode, list(token_ids), skip_special_tokens=False
+        )
+        return text
+
+    async def context_tokens(self) -> int:
+        """How many tokens prompt and answer can have together."""
+        return (await self._model()).context_tokens
+
+    async def _model(self) -> LoadedModel:
+        await self._generator.until_ready()
+        return self._pool.get(self._served)
+
+
+def _spans(model: LoadedModel, text: str, add_special_tokens: bool) -> list[TokenSpan]:
+    try:
+        encoded = model.tokenizer.underlying.encode(text, add_special_tokens=add_special_tokens)
+    except TypeError as error:
+        raise InvalidRequestError(r"the text holds half a surrogate pair (\ud800 to \udfff), no character") from error
+    return [
+        TokenSpan(token_id, text[start:stop] or token, start, stop)
+        for token_id, token, (start, stop) in zip(encoded.ids, encoded.tokens, encoded.offsets, strict=True)
+    ]
