@@ -28,6 +28,9 @@ lint: .venv/everything  ## style, format, types
 appliance: .venv/everything  ## the tests that start real containers; skipped without Docker, unless REQUIRE_DOCKER=1
 	$(BIN)/python -m pytest tests/appliance
 
+promptfoo: .venv/everything .node/promptfoo  ## examples/promptfoo with the real promptfoo; needs npm and Node 20.20 or newer
+	$(BIN)/python -m pytest tests/behaviour/gateway/test_promptfoo.py
+
 docs: .venv/everything  ## write .env.example and docs/configuration.md anew from the settings
 	$(BIN)/python -m docs.generate_configuration
 
@@ -38,7 +41,7 @@ lock:  ## resolve the pinned versions anew; needs uv
 	    --output-file requirements/gateway.txt
 
 clean:  ## remove what the other targets made here; models are kept
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .node .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -56,4 +59,7 @@ clean:  ## remove what the other targets made here; models are kept
 	$(INSTALL_TORCH)
 	$(INSTALL) -r requirements/dev.txt && touch $@
 
-.PHONY: run test lint appliance docs lock clean
+.node/promptfoo:
+	npm install --silent --no-audit --no-fund --omit=optional --prefix .node promptfoo@0.120.27 && touch $@
+
+.PHONY: run test lint appliance promptfoo docs lock clean

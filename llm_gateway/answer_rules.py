@@ -62,7 +62,13 @@ def prepare_request(request: GenerationRequest, model: LoadedModel) -> PreparedR
     if isinstance(tool_format, BareJson):
         source, definitions = tool_format.shown_in(source, request.tools), ()
     prompt = prepare_prompt(source, model.tokenizer, model.template, definitions)
-    return PreparedRequest(request, prompt, _grammar(request, tool_format), tool_format, model.tokenizer)
+    grammar = _grammar(request, tool_format, model.tokenizer)
+    if grammar is not None and (request.ignore_eos or request.min_tokens):
+        raise InvalidRequestError(
+            "an answer in a given format ends where the format does, "
+            "so neither ignore_eos nor min_tokens can be combined with it"
+        )
+    return PreparedRequest(request, prompt, grammar, tool_format, model.tokenizer)
 
 
 def _tool_format(request: GenerationRequest, model: LoadedModel) -> ToolFormat | None:
@@ -79,16 +85,21 @@ def _tool_format(request: GenerationRequest, model: LoadedModel) -> ToolFormat |
     )
 
 
-def _grammar(request: GenerationRequest, tool_format: ToolFormat | None) -> str | None:
+def _grammar(request: GenerationRequest, tool_format: ToolFormat | None, tokenizer: PromptTokenizer) -> str | None:
+    vocabulary = tokenizer.vocabulary_size
     try:
         if tool_format is not None and request.tool_use is ToolUse.REQUIRED:
-            return tool_format.grammar(_callable(request), parallel=request.parallel_tool_calls)
+            return tool_format.grammar(
+                _callable(request), parallel=request.parallel_tool_calls, vocabulary_tokens=vocabulary
+            )
         if request.shape is None:
             return None
         if isinstance(request.shape, JsonAnswer):
             schema = request.shape.schema
-            return json_object_grammar() if schema is None else json_schema_grammar(schema)
-        return regex_grammar(request.shape.pattern)
+            return (
+                json_object_grammar() if schema is None else json_schema_grammar(schema, vocabulary_tokens=vocabulary)
+            )
+        return regex_grammar(request.shape.pattern, vocabulary_tokens=vocabulary)
     except GrammarError as error:
         raise InvalidRequestError(f"the answer cannot be held to this format: {error}") from error
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 import machine
 from llm_gateway import __version__
+from llm_gateway.api.description import describe_errors
 from llm_gateway.api.error_bodies import on_gateway_error, on_http_exception, on_invalid_body, on_unexpected_error
 from llm_gateway.api.native.routes import NativeApi, native_routes
 from llm_gateway.api.ollama.routes import ollama_routes
@@ -73,6 +74,7 @@ class Gateway:
         api.add_exception_handler(RequestValidationError, on_invalid_body)
         api.add_exception_handler(HTTPException, on_http_exception)
         api.add_exception_handler(Exception, on_unexpected_error)
+        describe_errors(api)
         return api
 
     def _parts(self) -> ApiParts:

@@ -6,7 +6,7 @@ However it ends, the place is given back, what still runs in the worker is cance
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 import msgspec
@@ -145,7 +145,7 @@ class Generator:
                 max_tokens=max_tokens,
                 min_tokens=min(request.min_tokens, max_tokens),
                 sampling=_seeded(request.sampling, index),
-                stop_token_ids=sorted(eos.union(request.stop_token_ids)),
+                stop_token_ids=sorted(eos | _existing(request.stop_token_ids, model)),
                 logprobs=request.token_details,
                 grammar=prepared.grammar,
             )
@@ -202,6 +202,11 @@ def _take(stream: TokenStream, chunk: TokenChunk, answer: SequenceAnswer, record
 
 def _says_something(piece: AnswerPiece) -> bool:
     return bool(piece.text or piece.finish or piece.reasoning or piece.tool_calls or piece.tokens)
+
+
+def _existing(token_ids: Iterable[int], model: LoadedModel) -> frozenset[int]:
+    """Leave out ids that no token has: none of them is ever generated, and XGrammar ends the worker over them."""
+    return frozenset(token_id for token_id in token_ids if 0 <= token_id < model.tokenizer.vocabulary_size)
 
 
 def _seeded(sampling: Sampling, index: int) -> Sampling:

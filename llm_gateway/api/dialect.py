@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi.responses import JSONResponse
 
 from llm_gateway.errors import GatewayError
+
+TEXT: Final = {"type": "string"}
+TEXT_OR_NULL: Final = {"type": ["string", "null"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +19,15 @@ class Dialect:
     name: str
     error_response: Callable[[GatewayError], JSONResponse]
     """The whole answer, where nothing has been sent yet."""
+    error_schema: dict[str, object]
+    """JSON schema of its bodies, for the description of the routes."""
     error_frames: Callable[[GatewayError], bytes] | None
     """The end of a stream whose answer failed on the way; None closes the connection without an end."""
+
+
+def object_schema(**properties: object) -> dict[str, object]:
+    """JSON schema of an object in which all of these are required."""
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def json_error(

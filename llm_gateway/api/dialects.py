@@ -10,7 +10,14 @@ from llm_gateway.api.tgi.errors import TGI
 from llm_gateway.telemetry.request_record import current_record
 
 _DIALECTS: Final = {dialect.name: dialect for dialect in (NATIVE, OPENAI, TGI, OLLAMA)}
-_BY_PATH: Final = {"/generate_stream": TGI, "/info": TGI, "/": TGI, "/tokenize": OPENAI, "/detokenize": OPENAI}
+_BY_PATH: Final = {
+    "/": TGI,
+    "/generate_stream": TGI,
+    "/chat_tokenize": TGI,
+    "/info": TGI,
+    "/tokenize": OPENAI,
+    "/detokenize": OPENAI,
+}
 _BY_PREFIX: Final = {"/v1/": OPENAI, "/api/": OLLAMA}
 
 

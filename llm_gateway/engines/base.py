@@ -13,6 +13,17 @@ class RequestRefusedError(Exception):
     """This engine cannot do what one request asks; the message is one sentence for the client."""
 
 
+class StepFailedError(Exception):
+    """A step could not be computed, and all sequences that were under way have ended; the engine itself goes on."""
+
+    def __init__(self, refused: dict[int, str], lost: dict[int, str]) -> None:
+        super().__init__("; ".join([*refused.values(), *lost.values()]))
+        self.refused = refused
+        """The sequences that it failed for, each with one sentence for its client."""
+        self.lost = lost
+        """Those that only were in the same step."""
+
+
 class Engine(Protocol):
     """One loaded model.
 
@@ -36,7 +47,11 @@ class Engine(Protocol):
         """Whether any sequence is under way, so that `step` would produce something."""
 
     def step(self) -> list[TokenChunk]:
-        """Compute once for every sequence under way and return what they gained."""
+        """Compute once for every sequence under way and return what they gained.
+
+        Raises:
+            StepFailedError: it cannot be computed, and none of them goes on.
+        """
 
     def clear_cache(self) -> None:
         """Forget every cached prefix and give memory back. Called only when no sequence is under way."""

@@ -2,8 +2,8 @@
 
 It is used only where `ENGINE=fake` says so by name. `FAKE_ENGINE` sets its knobs, for example
 `tokens_per_s=200,load_s=2,fail_load=1,die_after_steps=9,stop_at_eos=1`: tokens per second of each sequence, seconds
-that loading takes, whether loading fails, after how many steps the process ends as a crash in native code would end it,
-and whether a sequence ends where the prompt has an end-of-turn token, so that a prompt can say what the answer is to be.
+that loading takes, whether loading fails, after how many steps the process ends as a crash in native code would, and
+whether a sequence ends where the prompt has an end-of-turn token, so that a prompt can say what the answer is to be.
 """
 
 import os

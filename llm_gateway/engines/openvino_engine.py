@@ -7,13 +7,14 @@ The library brings the scheduler, the paged KV cache, the prefix cache and chunk
 import gc
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import openvino as ov
 import openvino_genai as ov_genai
 from openvino_genai.py_openvino_genai import GenerationHandle, GenerationOutput
 
-from llm_gateway.engines.base import RequestRefusedError
+from llm_gateway.engines.base import RequestRefusedError, StepFailedError
 from llm_gateway.engines.prefix_ledger import PrefixLedger
 from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import EngineOptions
@@ -66,8 +67,30 @@ class OpenVinoEngine:
         return bool(self._pipeline.has_non_finished_requests())
 
     def step(self) -> list[TokenChunk]:
-        self._pipeline.step()
+        try:
+            self._pipeline.step()
+        except RuntimeError as error:
+            self._end_all(error)
         return [chunk for sequence_id in list(self._running) if (chunk := self._read(sequence_id)) is not None]
+
+    def _end_all(self, error: RuntimeError) -> NoReturn:
+        """End every sequence after a failed step, and begin with a new pipeline: the old one raises from then on.
+
+        Known to happen where it cannot read a grammar, which it looks at in the first step. Anything else is a bug that
+        ends the process.
+        """
+        refused = {
+            one.request.sequence_id for one in self._running.values() if one.request.grammar and not one.token_ids
+        }
+        if not refused:
+            raise error
+        lost = set(self._running) - refused
+        self._running.clear()
+        self.clear_cache()
+        raise StepFailedError(
+            dict.fromkeys(refused, f"the engine refused the answer's format: {_last_line(error)}"),
+            dict.fromkeys(lost, "another request's format broke this one off; send it again"),
+        ) from error
 
     def clear_cache(self) -> None:
         # The library has no call for it: cached blocks live as long as the pipeline, and a new one loads in about the

@@ -17,6 +17,9 @@ MAX_GRAMMAR_CHARACTERS = 64 << 10
 """Bound of a whole grammar's text: the engine compiles it while every other sequence waits."""
 MAX_RULES = 2000
 
+MAX_TOKEN_MASKS = 8_000_000
+"""Bound of the masks that the engine prepares, times the tokens of the vocabulary: about a second on two cores."""
+
 EMPTY = '""'
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -25,9 +28,16 @@ _SPECIAL_IN_CLASSES = frozenset("[]^-\\\"'")
 
 
 class Rules:
-    """The rules of one grammar while it grows; equal expressions share one rule."""
+    """The rules of one grammar while it grows; equal expressions share one rule.
 
-    def __init__(self) -> None:
+    `vocabulary_tokens` is the size of the model's vocabulary, by which the price of counted characters grows. Without
+    it the price has no bound.
+    """
+
+    def __init__(self, *, vocabulary_tokens: int = 0) -> None:
+        self._vocabulary_tokens = vocabulary_tokens
+        self._masks = 0.0
+        self._paid: set[Hashable] = set()
         self._expressions: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._recursive: dict[Hashable, str] = {}
@@ -56,6 +66,24 @@ class Rules:
             self._recursive[key] = self._reserve(name_hint)
             self._define(self._recursive[key], write())
         return self._recursive[key]
+
+    def spend(self, masks: float, key: Hashable = None) -> None:
+        """Count masks that the engine must prepare; what is known as `key` is prepared once.
+
+        Raises:
+            GrammarError: they would take so long that every other request would notice.
+        """
+        if key is not None:
+            if key in self._paid:
+                return
+            self._paid.add(key)
+        self._masks += masks
+        if self._masks * self._vocabulary_tokens > MAX_TOKEN_MASKS:
+            raise GrammarError(
+                f"lengths and repetitions are counted in more places than the {MAX_TOKEN_MASKS // self._vocabulary_tokens}"
+                f" that can be enforced at a bearable speed with this model's vocabulary of"
+                f" {self._vocabulary_tokens:,} tokens; leave some of them out and check them afterwards"
+            )
 
     def build(self, root_expression: str) -> str:
         """Return the whole grammar, whose answers are those of `root_expression`.

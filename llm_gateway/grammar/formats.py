@@ -2,7 +2,7 @@
 
 Sources: RFC 3339 for dates, times and durations (Appendix A), RFC 9562 for UUIDs, RFC 4291 for IPv6, RFC 5321 and
 RFC 1123 for e-mail addresses and host names, RFC 3986 for URIs. Each allows less than its source does, such as
-addresses without quoted parts.
+addresses without quoted parts. Names have no counted length: counting letters is what an engine is slow at.
 """
 
 _YEAR = r"(?:\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
@@ -17,11 +17,13 @@ _TIME = rf"{_HOUR_AND_MINUTE}:[0-5]\d(?:\.\d{{1,6}})?(?:Z|[+-]{_HOUR_AND_MINUTE}
 _SECONDS = r"\d{1,6}S"
 _MINUTES = rf"\d{{1,6}}M(?:{_SECONDS})?"
 _IN_A_DAY = rf"T(?:\d{{1,6}}H(?:{_MINUTES})?|{_MINUTES}|{_SECONDS})"
-_LABEL = r"[a-z0-9]{1,20}(?:-[a-z0-9]{1,20}){0,2}"
-_HOST = rf"(?:{_LABEL}\.){{1,3}}[a-z]{{2,10}}"
+_HOST = r"(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}"
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d{2}|[1-9]?\d)"
-_WORD = r"[A-Za-z0-9_+-]{1,20}"
-_URI_CHARACTERS = r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})"
+_WORD = r"[A-Za-z0-9_+-]+"
+
+
+def _percent_encoded(characters: str) -> str:
+    return rf"[{characters}]*(?:%[0-9A-F]{{2}}[{characters}]*)*"
 
 
 def _uuid(version: str) -> str:
@@ -33,12 +35,12 @@ FORMATS = {
     "time": _TIME,
     "date-time": rf"{_DATE}T{_TIME}",
     "duration": rf"P(?:\d{{1,6}}D(?:{_IN_A_DAY})?|{_IN_A_DAY}|\d{{1,6}}W)",
-    "email": rf"{_WORD}(?:\.{_WORD}){{0,2}}@{_HOST}",
+    "email": rf"{_WORD}(?:\.{_WORD})*@{_HOST}",
     "hostname": _HOST,
     "ipv4": rf"(?:{_BYTE}\.){{3}}{_BYTE}",
     "ipv6": r"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}",
-    "uri": rf"https?://{_HOST}(?::[1-9]\d{{0,3}})?(?:/{_URI_CHARACTERS}{{0,60}}){{0,6}}"
-    rf"(?:\?{_URI_CHARACTERS}{{1,20}}={_URI_CHARACTERS}{{0,60}})?",
+    "uri": rf"https?://{_HOST}(?::[1-9]\d{{0,3}})?(?:/{_percent_encoded('A-Za-z0-9._~/-')})?"
+    rf"(?:\?{_percent_encoded('A-Za-z0-9._~/&=-')})?",
     "uuid": _uuid("[1-8]"),
     **{f"uuid{version}": _uuid(version) for version in "1345678"},
 }

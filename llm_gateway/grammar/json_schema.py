@@ -35,13 +35,16 @@ def json_object_grammar() -> str:
     return rules.build(any_object(rules))
 
 
-def json_schema_grammar(schema: Mapping[str, object]) -> str:
+def json_schema_grammar(schema: Mapping[str, object], *, vocabulary_tokens: int) -> str:
     """Return the grammar whose answers are JSON texts that validate against `schema`.
 
+    `vocabulary_tokens` is the size of the model's vocabulary.
+
     Raises:
-        GrammarError: the schema is malformed or too large, allows nothing, or has a keyword that cannot be enforced.
+        GrammarError: the schema is malformed or too large, allows nothing, has a keyword that cannot be enforced, or
+            counts characters in so many ways that the engine would stall.
     """
-    rules = Rules()
+    rules = Rules(vocabulary_tokens=vocabulary_tokens)
     return rules.build(add_schema(rules, schema))
 
 

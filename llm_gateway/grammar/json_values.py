@@ -4,6 +4,7 @@ White space is bounded, and there is none outside the outermost value: a weak mo
 """
 
 from llm_gateway.grammar import character_sets
+from llm_gateway.grammar.counting import Counted, count
 from llm_gateway.grammar.ebnf import Rules, character_class, choice, literal, optional, repeat, sequence
 
 MAX_DIGITS = 15
@@ -42,21 +43,13 @@ def enclosed(rules: Rules, opening: str, content: str, closing: str) -> str:
 
 
 def string(rules: Rules, minimum: int = 0, maximum: int | None = None) -> str:
-    """A string of `minimum` to `maximum` characters, each of them itself or an escape; never half a surrogate pair."""
-    if maximum is None:
-        counted = repeat(_string_character(rules), minimum, minimum)
-        content = sequence(counted, runs(character_class(PLAIN_CHARACTERS), _escape(rules)))
-    else:
-        content = repeat(_string_character(rules), minimum, maximum)
-    return rules.add("string", sequence(QUOTE, content, QUOTE))
+    """A string of `minimum` to `maximum` characters, each of them itself or an escape; never half a surrogate pair.
 
-
-def runs(plain: str, escape: str) -> str:
-    """Any number of characters that are plain or escaped, as runs of plain ones between escapes.
-
-    With a vocabulary of 152,000 tokens XGrammar takes 2 ms a token for this, and 140 ms for `(plain | escape)*`.
+    Raises:
+        GrammarError: these lengths cannot be counted at a bearable speed.
     """
-    return sequence(repeat(plain), repeat(sequence(escape, repeat(plain))))
+    content = count(rules, Counted(PLAIN_CHARACTERS, _escape(rules)), minimum, maximum, QUOTE)
+    return rules.add("string", sequence(QUOTE, content))
 
 
 def integer(rules: Rules) -> str:
@@ -98,10 +91,6 @@ def _any_value(rules: Rules) -> str:
 
 def _natural() -> str:
     return choice([literal("0"), sequence("[1-9]", repeat(DIGIT, 0, MAX_DIGITS - 1))])
-
-
-def _string_character(rules: Rules) -> str:
-    return rules.add("string_character", choice([character_class(PLAIN_CHARACTERS), _escape(rules)]))
 
 
 def _escape(rules: Rules) -> str:

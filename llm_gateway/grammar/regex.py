@@ -6,27 +6,40 @@ escape.
 
 from llm_gateway.grammar import character_sets
 from llm_gateway.grammar.character_sets import Ranges
-from llm_gateway.grammar.ebnf import EMPTY, Rules, character_class, choice, literal, repeat, sequence
+from llm_gateway.grammar.counting import REACH, WIDE, Counted, count, share_of_tokens
+from llm_gateway.grammar.ebnf import EMPTY, Rules, character_class, choice, literal, optional, repeat, sequence
 from llm_gateway.grammar.errors import GrammarError
-from llm_gateway.grammar.json_values import runs
 from llm_gateway.grammar.regex_parser import parse
-from llm_gateway.grammar.regex_tree import Anchor, Choice, Node, OneOf, Repeat, Sequence, lengths, states
+from llm_gateway.grammar.regex_tree import (
+    Anchor,
+    Choice,
+    Node,
+    OneOf,
+    Repeat,
+    Sequence,
+    in_full,
+    lengths,
+    maybe_empty,
+    states,
+)
 
 MAX_STATES = 20_000
 """Bound of a pattern with its repetitions written out."""
 
-_LONGEST_CLASS_TO_SHARE = 24
 _NEEDS_ESCAPE = character_sets.union([(0x01, 0x1F), (0x22, 0x22), (0x5C, 0x5C)])
 _JSON_ESCAPES = {'"': '"', "\\": "\\", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 
 
-def regex_grammar(pattern: str) -> str:
+def regex_grammar(pattern: str, *, vocabulary_tokens: int) -> str:
     """Return the grammar whose answers are the texts that `pattern` matches from beginning to end.
 
+    `vocabulary_tokens` is the size of the model's vocabulary.
+
     Raises:
-        GrammarError: the pattern is malformed, too large, or uses what no grammar can express.
+        GrammarError: the pattern is malformed, too large, uses what no grammar can express, or counts characters in so
+            many ways that the engine would stall.
     """
-    rules = Rules()
+    rules = Rules(vocabulary_tokens=vocabulary_tokens)
     return rules.build(add_regex(rules, pattern, in_json_string=False))
 
 
@@ -46,8 +59,9 @@ class _Writer:
     def __init__(self, rules: Rules, pattern: str, in_json_string: bool) -> None:
         self._rules = rules
         self._pattern = pattern
-        self._character = _json_character if in_json_string else character_class
         self._in_json_string = in_json_string
+        self._copies = 1
+        """How often the engine writes out what is being written."""
 
     def write(self, node: Node, *, at_start: bool, at_end: bool) -> str:
         """Write one node; an anchor may stand only where the start or the end of the text is certain."""
@@ -60,11 +74,12 @@ class _Writer:
                 return self._one_of(ranges)
             case Choice(alternatives):
                 return choice(self.write(node, at_start=at_start, at_end=at_end) for node in alternatives)
-            case Repeat(OneOf(ranges), minimum, None) if self._in_json_string and _is_mixed(ranges):
-                plain, escaped = _plain_and_escaped(ranges)
-                return sequence(repeat(self._one_of(ranges), minimum, minimum), runs(plain, escaped))
+            case Repeat(OneOf(ranges), minimum, maximum):
+                return self._characters(ranges, minimum, maximum)
+            case Repeat(part, minimum, None):
+                return self._again_and_again(part, minimum)
             case Repeat(part, minimum, maximum):
-                return repeat(self.write(part, at_start=False, at_end=False), minimum, maximum)
+                return repeat(self._copied(part, max(minimum, maximum or 0)), minimum, maximum)
             case Sequence(parts):
                 return self._sequence(parts, at_start, at_end)
 
@@ -81,40 +96,80 @@ class _Writer:
             )
         )
 
+    def _again_and_again(self, part: Node, minimum: int) -> str:
+        """Write a part any number of times, at least `minimum` times.
+
+        As a rule that ends with itself and has every way of writing the part in full: where a rule ends in the middle
+        of a token, such as one for `( ?)` in `(\\w+ ?)+`, XGrammar looks at the token again at each step.
+        """
+        if maybe_empty(part):
+            return repeat(self._copied(part, minimum + 1), minimum, None)
+        ways = [self._copied(way, 2) for way in in_full(part)]
+        key = ("again", *ways)
+
+        def write() -> str:
+            name = self._rules.recursive(key, "again", write)
+            return choice([*ways, *(sequence(way, name) for way in ways)])
+
+        again = self._rules.recursive(key, "again", write)
+        if minimum == 0:
+            return optional(again)
+        return again if minimum == 1 else sequence(repeat(choice(ways), minimum - 1, minimum - 1), again)
+
+    def _copied(self, part: Node, times: int) -> str:
+        before, self._copies = self._copies, self._copies * max(1, times)
+        written = self.write(part, at_start=False, at_end=False)
+        self._copies = before
+        return written
+
+    def _characters(self, ranges: Ranges, minimum: int, maximum: int | None) -> str:
+        kind = self._kind(ranges)
+        if kind is None or (kind.escaped is None and _few(minimum, maximum)):
+            number = minimum + 1 if maximum is None else maximum
+            self._copies *= max(1, number)
+            one = self._one_of(ranges)
+            self._copies //= max(1, number)
+            return repeat(one, minimum, maximum)
+        return count(self._rules, kind, minimum, maximum)
+
     def _one_of(self, ranges: Ranges) -> str:
         if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
             text = chr(ranges[0][0])
             return literal(_json_text(text) if self._in_json_string else text)
-        expression = self._character(ranges)
-        return self._rules.add("characters", expression) if len(expression) > _LONGEST_CLASS_TO_SHARE else expression
+        self._rules.spend(share_of_tokens(ranges) * self._copies)
+        kind = self._kind(ranges)
+        if kind is None:
+            return _escapes(ranges)
+        if kind.escaped is None or share_of_tokens(kind.plain) >= WIDE:
+            # Without its few escapes: as a choice between the two it would be a rule that ends within most tokens.
+            return character_class(kind.plain)
+        return choice([character_class(kind.plain), kind.escaped])
+
+    def _kind(self, ranges: Ranges) -> Counted | None:
+        """Take apart what is written as it is and what as an escape; None where all of it is the latter."""
+        escaped = character_sets.intersection(ranges, _NEEDS_ESCAPE) if self._in_json_string else ()
+        plain = character_sets.without(ranges, escaped)
+        if not plain:
+            return None
+        return Counted(plain, _escapes(escaped) if escaped else None)
 
     def _refuse_anchor(self, is_end: bool) -> None:
         name, place = ("$", "last") if is_end else ("^", "first")
         raise GrammarError(f"the pattern {self._pattern!r} has a {name} that is not its {place} character; remove it")
 
 
-def _is_mixed(ranges: Ranges) -> bool:
-    """Say whether some of the characters are themselves in a JSON string, and others are escapes."""
-    escaped = character_sets.intersection(ranges, _NEEDS_ESCAPE)
-    return bool(escaped) and escaped != ranges
+def _few(minimum: int, maximum: int | None) -> bool:
+    """Say whether it costs little to write the characters out."""
+    return minimum <= 1 if maximum is None else maximum <= REACH
 
 
-def _json_character(ranges: Ranges) -> str:
-    """Write one character of a JSON string, as itself or as its escape."""
-    if not character_sets.intersection(ranges, _NEEDS_ESCAPE):
-        return character_class(ranges)
-    return choice(part for part in _plain_and_escaped(ranges) if part)
-
-
-def _plain_and_escaped(ranges: Ranges) -> tuple[str, str]:
-    """Write the characters that are themselves, if any, and the escapes of the others, of which there are some."""
-    plain = character_sets.without(ranges, _NEEDS_ESCAPE)
-    escaped = character_sets.intersection(ranges, _NEEDS_ESCAPE)
-    characters = [chr(code) for low, high in escaped for code in range(low, high + 1)]
+def _escapes(ranges: Ranges) -> str:
+    """Write the escapes of characters that a JSON string needs them for."""
+    characters = [chr(code) for low, high in ranges for code in range(low, high + 1)]
     short = "".join(_JSON_ESCAPES[character] for character in characters if character in _JSON_ESCAPES)
     alternatives = [sequence(literal("\\"), character_class(character_sets.of(short)))] if short else []
     alternatives += [literal(_json_text(character)) for character in characters if character not in _JSON_ESCAPES]
-    return character_class(plain) if plain else "", choice(alternatives)
+    return choice(alternatives)
 
 
 def _json_text(character: str) -> str:

@@ -1,9 +1,13 @@
 """A regular expression as a tree, and the lengths of what it matches."""
 
+import itertools
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from llm_gateway.grammar.character_sets import Ranges
+
+MAX_WAYS = 4
+"""In how many ways `in_full` writes one node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +83,24 @@ def states(node: Node) -> int:
             return sum(map(states, alternatives))
         case Repeat(part, minimum, maximum):
             return states(part) * max(1, minimum if maximum is None else maximum)
+
+
+def maybe_empty(node: Node) -> bool:
+    return lengths(node)[0] == 0
+
+
+def in_full(node: Node) -> tuple[Node, ...]:
+    """Return the ways in which `node` can be written without optional parts, or `node` alone where they are many."""
+    match node:
+        case Choice(alternatives):
+            ways = tuple(way for alternative in alternatives for way in in_full(alternative))
+        case Sequence(parts):
+            options = [(Sequence(()), part.part) if _is_optional(part) else (part,) for part in parts]
+            ways = tuple(Sequence(way) for way in itertools.product(*options))
+        case _:
+            ways = (node,)
+    return ways if len(ways) <= MAX_WAYS else (node,)
+
+
+def _is_optional(node: Node) -> TypeGuard[Repeat]:
+    return isinstance(node, Repeat) and (node.minimum, node.maximum) == (0, 1)

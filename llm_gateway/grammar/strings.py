@@ -29,7 +29,7 @@ def write_string(rules: Rules, schema: dict[str, Any], place: str) -> str:
         refuse(place, f"has a pattern and the format {schema['format']}; write only one of the two")
     expression = known_format if pattern is None else pattern
     if expression is None:
-        return string(rules, minimum, maximum)
+        return _counted(rules, minimum, maximum, place)
     try:
         shortest, longest = lengths(parse(expression))
         content = add_regex(rules, expression, in_json_string=True)
@@ -44,6 +44,14 @@ def write_string(rules: Rules, schema: dict[str, Any], place: str) -> str:
             f"write the lengths into a pattern",
         )
     return rules.add("string", sequence(QUOTE, content, QUOTE))
+
+
+def _counted(rules: Rules, minimum: int, maximum: int | None, place: str) -> str:
+    try:
+        return string(rules, minimum, maximum)
+    except GrammarError as error:
+        bound = f"minLength {minimum}" if maximum is None else f"maxLength {maximum}"
+        raise GrammarError(f"{bound} of the schema at {place} cannot be enforced: {error}") from error
 
 
 def _check_lengths(minimum: int, maximum: int | None, place: str) -> None:

@@ -26,8 +26,10 @@ class BareJson:
     def parser(self, tools: Sequence[Tool], *, forced: bool) -> ToolCallParser:  # noqa: ARG002 - there is but one way
         return JsonCallParser(_LAYOUT, frozenset(tool.name for tool in tools))
 
-    def grammar(self, tools: Sequence[Tool], *, parallel: bool) -> str:
-        return forced_calls_grammar(tools, _SEVERAL if parallel else _ONE, parallel=parallel)
+    def grammar(self, tools: Sequence[Tool], *, parallel: bool, vocabulary_tokens: int) -> str:
+        return forced_calls_grammar(
+            tools, _SEVERAL if parallel else _ONE, parallel=parallel, vocabulary_tokens=vocabulary_tokens
+        )
 
     def shown_in(self, source: PromptSource, tools: Sequence[Tool]) -> PromptSource:
         """Describe the functions before the prompt's text, or before what the user says last.

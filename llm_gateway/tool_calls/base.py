@@ -43,8 +43,10 @@ class ToolFormat(Protocol):
     def parser(self, tools: Sequence[Tool], *, forced: bool) -> ToolCallParser:
         """Make the parser of one answer; `forced` says that it is written under this format's `grammar`."""
 
-    def grammar(self, tools: Sequence[Tool], *, parallel: bool) -> str:
+    def grammar(self, tools: Sequence[Tool], *, parallel: bool, vocabulary_tokens: int) -> str:
         """Write the EBNF of an answer that is one call and nothing else, or with `parallel` one or several.
+
+        `vocabulary_tokens` is the size of the model's vocabulary.
 
         Raises:
             GrammarError: the parameters of a function have no grammar.

@@ -30,13 +30,15 @@ class ForcedLayout:
     arguments_key: str = "arguments"
 
 
-def forced_calls_grammar(tools: Sequence[Tool], layout: ForcedLayout, *, parallel: bool) -> str:
+def forced_calls_grammar(tools: Sequence[Tool], layout: ForcedLayout, *, parallel: bool, vocabulary_tokens: int) -> str:
     """Write the EBNF of an answer that is one call, or with `parallel` up to `MAX_PARALLEL_CALLS` of them.
+
+    `vocabulary_tokens` is the size of the model's vocabulary.
 
     Raises:
         GrammarError: the parameters of a function have no grammar.
     """
-    rules = Rules()
+    rules = Rules(vocabulary_tokens=vocabulary_tokens)
     call = rules.add("call", choice(_call(rules, tool, layout) for tool in tools))
     more = repeat(sequence(literal(layout.between), call), 0, MAX_PARALLEL_CALLS - 1 if parallel else 0)
     return rules.build(sequence(literal(layout.before_all), call, more, literal(layout.after_all)))

@@ -26,5 +26,5 @@ class Hermes:
     def parser(self, tools: Sequence[Tool], *, forced: bool) -> ToolCallParser:  # noqa: ARG002 - the marks stay
         return JsonCallParser(_LAYOUT, frozenset(tool.name for tool in tools))
 
-    def grammar(self, tools: Sequence[Tool], *, parallel: bool) -> str:
-        return forced_calls_grammar(tools, _FORCED, parallel=parallel)
+    def grammar(self, tools: Sequence[Tool], *, parallel: bool, vocabulary_tokens: int) -> str:
+        return forced_calls_grammar(tools, _FORCED, parallel=parallel, vocabulary_tokens=vocabulary_tokens)

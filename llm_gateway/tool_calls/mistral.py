@@ -30,5 +30,5 @@ class Mistral:
     def parser(self, tools: Sequence[Tool], *, forced: bool) -> ToolCallParser:
         return JsonCallParser(_FORCED_LAYOUT if forced else _LAYOUT, frozenset(tool.name for tool in tools))
 
-    def grammar(self, tools: Sequence[Tool], *, parallel: bool) -> str:
-        return forced_calls_grammar(tools, _FORCED, parallel=parallel)
+    def grammar(self, tools: Sequence[Tool], *, parallel: bool, vocabulary_tokens: int) -> str:
+        return forced_calls_grammar(tools, _FORCED, parallel=parallel, vocabulary_tokens=vocabulary_tokens)

@@ -42,8 +42,8 @@ class QwenXml:
     def parser(self, tools: Sequence[Tool], *, forced: bool) -> ToolCallParser:
         return BareJson().parser(tools, forced=True) if forced else QwenXmlParser(tools)
 
-    def grammar(self, tools: Sequence[Tool], *, parallel: bool) -> str:
-        return BareJson().grammar(tools, parallel=parallel)
+    def grammar(self, tools: Sequence[Tool], *, parallel: bool, vocabulary_tokens: int) -> str:
+        return BareJson().grammar(tools, parallel=parallel, vocabulary_tokens=vocabulary_tokens)
 
 
 class QwenXmlParser:

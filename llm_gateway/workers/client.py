@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from llm_gateway.admission.permits import Permit
-from llm_gateway.errors import GatewayError, UnsupportedError, WorkerDiedError
+from llm_gateway.errors import GatewayError, GenerationFailedError, UnsupportedError, WorkerDiedError
 from llm_gateway.generation import SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import (
     Begun,
@@ -24,6 +24,7 @@ from llm_gateway.workers.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    Lost,
     Produced,
     Refused,
     ToGateway,
@@ -169,14 +170,19 @@ class WorkerClient(asyncio.Protocol):
                 if (begun := self._streams.get(sequence_id)) is not None:
                     begun.cached_tokens = cached_tokens
             case Refused(sequence_id, sentence):
-                stream = self._streams.pop(sequence_id, None)
-                if stream is not None:
-                    stream.fail(UnsupportedError(sentence))
+                self._fail(sequence_id, UnsupportedError(sentence))
+            case Lost(sequence_id, sentence):
+                self._fail(sequence_id, GenerationFailedError(sentence))
             case Loaded() | LoadFailed():
                 self._loaded.set_result(message)
             case CacheCleared(freed_bytes):
                 assert self._cache_cleared is not None, "the worker answers only what it was asked"
                 self._cache_cleared.set_result(freed_bytes)
+
+    def _fail(self, sequence_id: int, error: GatewayError) -> None:
+        stream = self._streams.pop(sequence_id, None)
+        if stream is not None:
+            stream.fail(error)
 
     def _hand_over(self, chunk: TokenChunk) -> None:
         stream = self._streams.get(chunk.sequence_id)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_gateway.engines.base import Engine, RequestRefusedError
+from llm_gateway.engines.base import Engine, RequestRefusedError, StepFailedError
 from llm_gateway.engines.choose import build_engine
 from llm_gateway.generation import SequenceRequest
 from llm_gateway.workers.protocol import (
@@ -29,6 +29,7 @@ from llm_gateway.workers.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    Lost,
     Produced,
     Refused,
     ToGateway,
@@ -101,9 +102,19 @@ class Worker:
         if self._clear_wanted and not self._engine.has_work():
             self._clear_cache()
         if self._engine.has_work():
+            self._step()
+
+    def _step(self) -> None:
+        try:
             chunks = self._engine.step()
-            if chunks:
-                self._channel.send(Produced(chunks))
+        except StepFailedError as failed:
+            for sequence_id, sentence in failed.refused.items():
+                self._channel.send(Refused(sequence_id, sentence))
+            for sequence_id, sentence in failed.lost.items():
+                self._channel.send(Lost(sequence_id, sentence))
+            return
+        if chunks:
+            self._channel.send(Produced(chunks))
 
     def _take(self, message: ToWorker) -> None:
         match message:

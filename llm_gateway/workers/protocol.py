@@ -87,6 +87,13 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
+class Lost(msgspec.Struct, frozen=True, tag=True):
+    """To the gateway: this sequence ends here through no fault of its own; one sentence says why."""
+
+    sequence_id: int
+    message: str
+
+
 class CacheCleared(msgspec.Struct, frozen=True, tag=True):
     """To the gateway: how many bytes the worker's process became smaller by."""
 
@@ -94,7 +101,7 @@ class CacheCleared(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker: TypeAlias = Load | Generate | Cancel | ClearCache
-ToGateway: TypeAlias = Loaded | LoadFailed | Begun | Produced | Refused | CacheCleared
+ToGateway: TypeAlias = Loaded | LoadFailed | Begun | Produced | Refused | Lost | CacheCleared
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_gateway.engines.base import Engine, RequestRefusedError
+from llm_gateway.engines.base import Engine, RequestRefusedError, StepFailedError
 from llm_gateway.engines.openvino_engine import OpenVinoEngine
 from llm_gateway.generation import FinishReason, Sampling, SequenceRequest, TokenChunk
 from llm_gateway.models.catalog import CatalogEntry, find
@@ -243,6 +243,19 @@ def _chunks(engine: Engine, request: SequenceRequest) -> list[TokenChunk]:
     while engine.has_work():
         chunks += engine.step()
     return chunks
+
+
+def test_a_format_that_the_library_cannot_read_ends_what_was_under_way_and_the_engine_goes_on(
+    engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
+) -> None:
+    alone = _run(engine, [_request(0, prompts[0], tokenizer)])
+    engine.begin(_request(0, prompts[0], tokenizer))
+    engine.begin(_request(1, prompts[1], tokenizer, grammar="root ::= nowhere"))
+    with pytest.raises(StepFailedError) as failed:
+        engine.step()
+    assert (list(failed.value.refused), list(failed.value.lost)) == ([1], [0])
+    assert "\n" not in failed.value.refused[1]
+    assert _run(engine, [_request(0, prompts[0], tokenizer)]) == alone
 
 
 def test_what_the_library_refuses_is_one_sentence(engine: OpenVinoEngine, tokenizer: PromptTokenizer) -> None:

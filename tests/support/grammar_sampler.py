@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[A-Za-z_]\w*|\{\d+(?:,\d*)?\}|[()|?*+]')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[A-Za-z_]\w*|\{\d+(?:,\d*)?\}|\(=|[()|?*+]')
 _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", re.DOTALL)
 _NAMED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
@@ -112,10 +112,19 @@ class _Reader:
 
     def _parts(self) -> Iterator[Node]:
         while self._tokens and self._tokens[-1] not in ("|", ")"):
+            if self._tokens[-1] == "(=":
+                self._skip_lookahead()
+                continue
             node = self._atom(self._tokens.pop())
             if self._tokens and self._tokens[-1][0] in "?*+{":
                 node = Repeat(node, *_bounds(self._tokens.pop()))
             yield node
+
+    def _skip_lookahead(self) -> None:
+        """An assertion about what follows takes nothing away from the sentences, or the grammar is wrong."""
+        self._tokens.pop()
+        self.alternatives()
+        assert self._tokens.pop() == ")"
 
     def _atom(self, token: str) -> Node:
         if token == "(":

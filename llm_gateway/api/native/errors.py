@@ -2,7 +2,7 @@
 
 from fastapi.responses import JSONResponse
 
-from llm_gateway.api.dialect import Dialect, json_error
+from llm_gateway.api.dialect import TEXT, Dialect, json_error, object_schema
 from llm_gateway.errors import GatewayError, NotReadyError
 
 
@@ -13,4 +13,4 @@ def _response(error: GatewayError) -> JSONResponse:
     return json_error(error, body)
 
 
-NATIVE = Dialect("native", _response, error_frames=None)
+NATIVE = Dialect("native", _response, object_schema(error=TEXT, kind=TEXT), error_frames=None)

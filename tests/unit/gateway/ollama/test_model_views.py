@@ -1,8 +1,32 @@
-"""How models are described where numbers become words."""
+"""How models are described where numbers and names become words."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from llm_gateway.api.ollama.model_views import parameter_size
+from llm_gateway.api.ollama.model_views import details_of, one_each, parameter_size
+from llm_gateway.models.shelf import ModelDescription
+
+
+def _model(**keys: object) -> ModelDescription:
+    known: dict[str, object] = {
+        "name": "demo",
+        "variant": "openvino-int8",
+        "precision": "int8",
+        "commit": "c0ffee",
+        "licence": None,
+        "digest": "0" * 64,
+        "size_bytes": 1,
+        "published_at": datetime(2026, 1, 2, tzinfo=UTC),
+        "architecture": "LlamaForCausalLM",
+        "num_parameters": 1_000_000,
+        "context_tokens": 64,
+        "file_digests": (),
+        "template": None,
+        "calls_tools": False,
+        "thinks": False,
+    }
+    return ModelDescription(**{**known, **keys})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -11,3 +35,24 @@ from llm_gateway.api.ollama.model_views import parameter_size
 )
 def test_sizes_are_short(num_parameters: int, size: str) -> None:
     assert parameter_size(num_parameters) == size
+
+
+@pytest.mark.parametrize(
+    ("architecture", "family"),
+    [("LlamaForCausalLM", "llama"), ("Gemma3ForConditionalGeneration", "gemma3"), ("qwen3_moe", "qwen3_moe")],
+)
+def test_families_are_named_without_the_task(architecture: str, family: str) -> None:
+    assert details_of(_model(architecture=architecture))["family"] == family
+
+
+@pytest.mark.parametrize(("precision", "level"), [("bf16", "BF16"), ("fp16", "F16"), ("int8", "INT8")])
+def test_precisions_have_the_names_that_clients_know(precision: str, level: str) -> None:
+    assert details_of(_model(precision=precision))["quantization_level"] == level
+
+
+def test_of_several_variants_the_first_is_kept() -> None:
+    models = [_model(), _model(variant="openvino-bf16"), _model(name="other")]
+    assert [(model.name, model.variant) for model in one_each(models)] == [
+        ("demo", "openvino-int8"),
+        ("other", "openvino-int8"),
+    ]
