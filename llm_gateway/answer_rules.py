@@ -27,16 +27,16 @@ class PreparedRequest:
     grammar: str | None
     tool_format: ToolFormat | None
     """Set where the answer may hold tool calls."""
+    splits_reasoning: bool
     tokenizer: PromptTokenizer
 
     def new_answer(self, index: int) -> SequenceAnswer:
         """Make the way back for one of the sequences."""
         request, calls, shown = self.request, None, frozenset[str]()
-        splits = request.split_reasoning and self.grammar is None
         if self.tool_format is not None:
             calls = self.tool_format.parser(request.tools, forced=request.tool_use is ToolUse.REQUIRED)
             shown |= self.tool_format.marker_tokens
-        if splits:
+        if self.splits_reasoning:
             shown |= reasoning.MARKER_TOKENS
         return SequenceAnswer(
             index,
@@ -45,7 +45,9 @@ class PreparedRequest:
                 request.stop,
                 include_stop=request.include_stop,
             ),
-            reasoning=reasoning.ReasoningSplitter(inside=reasoning.begins_inside(self.prompt.text)) if splits else None,
+            reasoning=reasoning.ReasoningSplitter(inside=reasoning.begins_inside(self.prompt.text))
+            if self.splits_reasoning
+            else None,
             calls=calls,
             token_details=request.token_details,
         )
@@ -68,7 +70,9 @@ def prepare_request(request: GenerationRequest, model: LoadedModel) -> PreparedR
             "an answer in a given format ends where the format does, "
             "so neither ignore_eos nor min_tokens can be combined with it"
         )
-    return PreparedRequest(request, prompt, grammar, tool_format, model.tokenizer)
+    # What is held to a format has no room for reasoning before it.
+    splits = request.split_reasoning and model.thinks and grammar is None
+    return PreparedRequest(request, prompt, grammar, tool_format, splits, model.tokenizer)
 
 
 def _tool_format(request: GenerationRequest, model: LoadedModel) -> ToolFormat | None:

@@ -93,7 +93,7 @@ def prompt(folder: Path, tokenizer: PromptTokenizer) -> list[int]:
 def test_a_forced_answer_parses_into_calls_that_their_schemas_allow(
     engine: OpenVinoEngine, tokenizer: PromptTokenizer, prompt: list[int], tool_format: ToolFormat, parallel: bool
 ) -> None:
-    grammar = tool_format.grammar(TOOLS, parallel=parallel)
+    grammar = tool_format.grammar(TOOLS, parallel=parallel, vocabulary_tokens=tokenizer.vocabulary_size)
     for seed in range(NUM_ANSWERS):
         engine.begin(
             SequenceRequest(

@@ -22,6 +22,7 @@ from llm_gateway.workers.protocol import EngineOptions
 from model_store.layout import StoreLayout
 
 SEEDS = range(6)
+VOCABULARY_TOKENS = 2048
 
 
 class Station(BaseModel):
@@ -38,6 +39,14 @@ class Route(BaseModel):
     stations: list[Station] = Field(min_length=1, max_length=2)
     detour: "Route | None" = None
     code: str = Field(pattern=r"^[A-Z]{2}\d{2}$")
+
+
+def schema_grammar(schema: dict[str, Any]) -> str:
+    return json_schema_grammar(schema, vocabulary_tokens=VOCABULARY_TOKENS)
+
+
+def pattern_grammar(pattern: str) -> str:
+    return regex_grammar(pattern, vocabulary_tokens=VOCABULARY_TOKENS)
 
 
 class Running:
@@ -96,7 +105,7 @@ def running(demo_store: Path) -> Running:
 
 
 def test_a_pydantic_model_reads_every_answer_that_ended(running: Running) -> None:
-    for text in running.finished(json_schema_grammar(Route.model_json_schema()), 12):
+    for text in running.finished(schema_grammar(Route.model_json_schema()), 12):
         Route.model_validate_json(text)
 
 
@@ -112,6 +121,9 @@ def test_any_object_parses(running: Running) -> None:
         {"type": "integer", "minimum": -12, "exclusiveMaximum": 1205},
         {"type": "number", "minimum": -0.25, "maximum": 12.5},
         {"type": "string", "minLength": 5, "maxLength": 9},
+        {"type": "string", "minLength": 30, "maxLength": 40},
+        {"type": "string", "minLength": 1, "maxLength": 120},
+        {"type": "string", "pattern": r"^[^,]{3,60}$"},
         {"type": "string", "pattern": r'^"[^a-z]{2,4}\\\d"$'},
         {"properties": {"a": {"type": "null"}, "b": {"type": "boolean"}, "c": {}}},
         {
@@ -128,32 +140,42 @@ def test_any_object_parses(running: Running) -> None:
 )
 def test_every_answer_that_ended_validates(running: Running, schema: dict[str, Any]) -> None:
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
-    for text in running.finished(json_schema_grammar(schema)):
+    for text in running.finished(schema_grammar(schema)):
         assert text == text.strip()
         validator.validate(json.loads(text))
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"yes|no", r"\d{3}-\d{4}", r"[^a-z\s]{3,6}é", r"(\w+ ){2,4}end\.", r'"[^"]{2,5}"\\']
+    "pattern",
+    [
+        r"[a-e ]{20,40}",
+        r"(\w+ ?)+\.",
+        r"([ab]{1,30}-){2}",
+        r"yes|no",
+        r"\d{3}-\d{4}",
+        r"[^a-z\s]{3,6}é",
+        r"(\w+ ){2,4}end\.",
+        r'"[^"]{2,5}"\\',
+    ],
 )
 def test_every_answer_that_ended_matches_its_expression(running: Running, pattern: str) -> None:
-    for text in running.finished(regex_grammar(pattern)):
+    for text in running.finished(pattern_grammar(pattern)):
         assert re.fullmatch(pattern, text), text
 
 
 def test_a_complete_answer_ends_by_itself(running: Running) -> None:
     """Nothing but an end-of-turn token is left to pick, however hot the sampling."""
-    assert running.answers([regex_grammar("just this")] * 3) == [("just this", FinishReason.STOP)] * 3
+    assert running.answers([pattern_grammar("just this")] * 3) == [("just this", FinishReason.STOP)] * 3
 
 
 def test_an_answer_that_is_cut_by_its_limit_is_the_beginning_of_one(running: Running) -> None:
-    ((text, finish),) = running.answers([json_schema_grammar({"type": "string", "minLength": 300})], max_tokens=5)
+    ((text, finish),) = running.answers([schema_grammar({"type": "string", "minLength": 300})], max_tokens=5)
     assert finish is FinishReason.LENGTH
     assert text.startswith('"')
 
 
 def test_sequences_with_and_without_a_grammar_share_a_batch(running: Running) -> None:
-    grammars = [None, regex_grammar("[ab]{4}"), None, json_schema_grammar({"const": [1, 2]})]
+    grammars = [None, pattern_grammar("[ab]{4}"), None, schema_grammar({"const": [1, 2]})]
     free, letters, _, numbers = running.answers(grammars, max_tokens=40)
     assert re.fullmatch("[ab]{4}", letters[0])
     assert json.loads(numbers[0]) == [1, 2]

@@ -18,6 +18,12 @@ from llm_gateway.grammar.errors import GrammarError
 from llm_gateway.grammar.json_schema import add_schema, json_object_grammar, json_schema_grammar
 from tests.support.grammar_sampler import Grammar
 
+VOCABULARY_TOKENS = 151_936
+
+
+def grammar_of(schema: dict[str, Any]) -> str:
+    return json_schema_grammar(schema, vocabulary_tokens=VOCABULARY_TOKENS)
+
 
 def samples(grammar: str, number: int = 30) -> list[str]:
     read = Grammar(grammar)
@@ -28,7 +34,7 @@ def values(schema: dict[str, Any], number: int = 30) -> list[Any]:
     """Draw answers, and see to it that they are JSON without anything around it, and valid."""
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
     found = []
-    for text in samples(json_schema_grammar(schema), number):
+    for text in samples(grammar_of(schema), number):
         assert text == text.strip()
         found.append(json.loads(text))
         validator.validate(found[-1])
@@ -76,7 +82,7 @@ class Person(BaseModel):
 
 
 def test_a_pydantic_model_reads_every_answer_that_its_schema_allows() -> None:
-    for text in samples(json_schema_grammar(Person.model_json_schema()), 100):
+    for text in samples(grammar_of(Person.model_json_schema()), 100):
         Person.model_validate_json(text)
     values(Person.model_json_schema(), 100)
 
@@ -139,7 +145,7 @@ def test_optional_properties_come_in_any_choice_and_required_ones_always() -> No
 
 def test_the_size_of_an_object_grows_as_its_properties_do() -> None:
     def size(number: int) -> int:
-        return len(json_schema_grammar({"properties": {f"p{index:03}": {"type": "string"} for index in range(number)}}))
+        return len(grammar_of({"properties": {f"p{index:03}": {"type": "string"} for index in range(number)}}))
 
     assert size(200) - size(100) < 1.1 * (size(100) - 0)
 
@@ -152,7 +158,7 @@ def test_other_properties_are_never_named_as_one_that_is_listed() -> None:
     }
     found = values(schema, 200)
     assert any(len(value) > 3 for value in found)
-    grammar = json_schema_grammar({**schema, "additionalProperties": {"type": "string"}})
+    grammar = grammar_of({**schema, "additionalProperties": {"type": "string"}})
     for text in samples(grammar, 200):
         pairs = json.loads(text, object_pairs_hook=list)
         assert all(isinstance(value, int) == (name in ("a", "ab", 'q"')) for name, value in pairs)
@@ -174,7 +180,7 @@ def test_all_of_merges_objects_as_each_part_means_it() -> None:
     schema = {"allOf": [closed, {"properties": {"a": {"maximum": 9}, "b": {"minimum": 5}}, "required": ["b"]}]}
     assert all(value["b"] >= 5 for value in values(schema, 60))
     with pytest.raises(GrammarError, match="'b'"):
-        json_schema_grammar({"allOf": [{**closed, "additionalProperties": False}, {"required": ["b"]}]})
+        grammar_of({"allOf": [{**closed, "additionalProperties": False}, {"required": ["b"]}]})
 
 
 def test_choices_beside_other_keywords_are_multiplied_out() -> None:
@@ -200,12 +206,12 @@ def test_references_reach_every_place_of_the_schema_and_itself() -> None:
 
 def test_a_union_that_refers_to_itself_is_still_a_union() -> None:
     schema = {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"const": 1}]}}}
-    assert set(samples(json_schema_grammar(schema))) == {"1"}
+    assert set(samples(grammar_of(schema))) == {"1"}
 
 
 def test_nullable_means_what_open_api_means() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "nullable": True}}, "required": ["a"]}
-    found = [json.loads(text)["a"] for text in samples(json_schema_grammar(schema))]
+    found = [json.loads(text)["a"] for text in samples(grammar_of(schema))]
     assert {type(value) for value in found} == {int, type(None)}
 
 
@@ -304,8 +310,46 @@ def _doubled(length: int, keyword: str) -> dict[str, Any]:
 )  # fmt: skip
 def test_what_cannot_be_enforced_is_refused_in_one_sentence_that_names_it(schema: dict[str, Any], named: str) -> None:
     with pytest.raises(GrammarError, match=named) as refused:
-        json_schema_grammar(schema)
+        grammar_of(schema)
     assert "\n" not in str(refused.value)
+
+
+def test_a_length_costs_about_the_same_however_large_it_is() -> None:
+    lengths = [
+        len(grammar_of({"type": "string", "minLength": number, "maxLength": 2 * number})) for number in (50, 5000)
+    ]
+    assert lengths[1] < 1.5 * lengths[0]
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        ({"type": "string", "maxLength": 200}, "maxLength 200 of the schema at #/properties/name "),
+        ({"type": "string", "minLength": 5}, "minLength 5 of the schema at #/properties/name "),
+        ({"type": "string", "pattern": "^.{1,99}$"}, "in the schema at #/properties/name, "),
+    ],
+)
+def test_lengths_that_would_stall_the_engine_are_refused_with_place_and_vocabulary(
+    schema: dict[str, Any], named: str
+) -> None:
+    whole = {"properties": {"name": schema}}
+    grammar_of(whole)
+    with pytest.raises(GrammarError) as refused:
+        json_schema_grammar(whole, vocabulary_tokens=5_000_000)
+    assert named in str(refused.value)
+    assert "vocabulary of 5,000,000 tokens" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_small_vocabulary_lets_more_be_counted() -> None:
+    patterns = {f"p{number}": {"pattern": f"^[^{chr(97 + number)}]{{1,200}}$"} for number in range(10)}
+    with pytest.raises(GrammarError, match="more than the 39 places"):
+        grammar_of({"properties": patterns})
+    json_schema_grammar({"properties": patterns}, vocabulary_tokens=2048)
+
+
+def test_the_same_kind_of_string_is_paid_for_once() -> None:
+    values({"properties": {f"p{number}": {"type": "string", "maxLength": 20 + number} for number in range(50)}}, 5)
 
 
 scalars = st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=4)
@@ -357,7 +401,7 @@ def _bigger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def test_any_schema_is_refused_or_every_answer_is_valid(schema: dict[str, Any], shared: dict[str, Any]) -> None:
     whole = {**schema, "$defs": {"shared": shared}}
     try:
-        json_schema_grammar(whole)
+        grammar_of(whole)
     except GrammarError:
         return
     values(whole, 8)

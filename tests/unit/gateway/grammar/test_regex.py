@@ -45,7 +45,18 @@ PATTERNS = [
     r"[\s\S]{1,5}",
     r"[☃-☆é]+",
     r"\$\^\/\-",
+    r"(\w+ ?)+",
+    r"(\w+,? ?)+\.",
+    r"(a|bc?)*d",
+    r"(?:x{2,40}y?){2,}",
+    r"(a*b?)*c",
+    r"[^,]{3,90}",
+    r".{20,}",
 ]
+
+
+def grammar_of(pattern: str) -> str:
+    return regex_grammar(pattern, vocabulary_tokens=151_936)
 
 
 def samples(grammar: str, number: int = 40) -> list[str]:
@@ -61,7 +72,7 @@ def in_json(pattern: str) -> list[str]:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_what_the_grammar_allows_is_matched(pattern: str) -> None:
-    for text in samples(regex_grammar(pattern)):
+    for text in samples(grammar_of(pattern)):
         assert re.fullmatch(pattern, text), (pattern, text)
 
 
@@ -72,7 +83,7 @@ def test_in_a_json_string_it_is_matched_once_it_is_read(pattern: str) -> None:
 
 
 def test_a_group_named_as_in_ecma_is_a_group() -> None:
-    assert set(samples(regex_grammar("(?<name>a)b"))) == {"ab"}
+    assert set(samples(grammar_of("(?<name>a)b"))) == {"ab"}
 
 
 def test_quotes_backslashes_and_control_characters_are_there_as_escapes() -> None:
@@ -131,14 +142,23 @@ def test_every_character_of_an_escape_is_one_to_python_too(escape: str) -> None:
 )
 def test_what_no_grammar_can_express_is_refused_by_name(pattern: str, named: str) -> None:
     with pytest.raises(GrammarError, match=re.escape(named)) as refused:
-        regex_grammar(pattern)
+        grammar_of(pattern)
     assert "\n" not in str(refused.value)
+
+
+def test_patterns_that_would_stall_the_engine_are_refused() -> None:
+    pattern = ".{1,99}-[a-z]{1,99}-[^a]{1,99}-[A-Z]{1,99}"
+    with pytest.raises(GrammarError, match="vocabulary of 151,936 tokens"):
+        grammar_of(pattern)
+    with pytest.raises(GrammarError, match="more than the 39 places"):
+        grammar_of("([a-z]{10}-){3,20}")
+    regex_grammar(pattern, vocabulary_tokens=32_000)
 
 
 @given(pattern=st.text(st.sampled_from(r"ab01[](){}|?*+^$.-\dws,:P<>=!" + '"'), max_size=12))
 def test_any_text_is_refused_in_one_sentence_or_means_what_python_means(pattern: str) -> None:
     try:
-        grammar = regex_grammar(pattern)
+        grammar = grammar_of(pattern)
     except GrammarError:
         return
     for text in samples(grammar, 5):

@@ -34,7 +34,7 @@ FORMATS = (Hermes(), Llama3(), Mistral(), BareJson(), QwenXml())
 
 
 def sample(tool_format: ToolFormat, tools: tuple[Tool, ...], *, parallel: bool, number: int = 60) -> list[str]:
-    grammar = Grammar(tool_format.grammar(tools, parallel=parallel))
+    grammar = Grammar(tool_format.grammar(tools, parallel=parallel, vocabulary_tokens=151_936))
     return [grammar.sample(random.Random(seed)) for seed in range(number)]
 
 
@@ -80,4 +80,4 @@ def test_other_properties_are_free_where_the_function_says_so() -> None:
 )
 def test_parameters_without_a_grammar_are_refused_with_the_functions_name(parameters: dict[str, object]) -> None:
     with pytest.raises(GrammarError, match="the function f"):
-        BareJson().grammar((tool("f", parameters),), parallel=True)
+        BareJson().grammar((tool("f", parameters),), parallel=True, vocabulary_tokens=151_936)

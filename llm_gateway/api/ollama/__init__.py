@@ -1,0 +1,1 @@
+"""The dialect of Ollama: /api, and what its clients look for at /."""

@@ -1,0 +1,1 @@
+"""The dialect of Hugging Face's text-generation-inference: /generate with `inputs`, /generate_stream, POST /, /info."""
