@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 import schemathesis
@@ -10,11 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
 from schemathesis.schemas import BaseSchema
 
 from tests.support.gateway_process import GatewayProcess, gateway
 
 _A_HANG_S = 60
+AnyCase: TypeAlias = schemathesis.Case[Any]
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +37,17 @@ def described(small: GatewayProcess) -> BaseSchema:
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_no_body_makes_a_route_fail_or_hang(described: BaseSchema, mode: GenerationMode) -> None:
-    operations = [found.ok() for found in described.get_all_operations()]
+    operations = [found.ok() for found in described.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) > 25
     for operation in operations:
         with suppress(Unsatisfiable):  # of a route without parameters there is nothing wrong to send
             _try(operation.as_strategy(generation_mode=mode))
 
 
-def _try(cases: SearchStrategy[schemathesis.Case]) -> None:
+def _try(cases: SearchStrategy[AnyCase]) -> None:
     @given(case=cases)
     @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    def holds(case: schemathesis.Case) -> None:
+    def holds(case: AnyCase) -> None:
         response = case.call(timeout=_A_HANG_S)
         assert response.status_code < 500 or response.status_code == 501, response.text
         if response.status_code >= 400 and case.method != "HEAD":

@@ -95,6 +95,16 @@ def test_a_client_that_leaves_stops_its_generation(slow: GatewayProcess, path: s
     _until_running(slow, 0)
 
 
+def test_a_batch_takes_half_of_the_places_at_most(demo_store: Path) -> None:
+    with gateway(demo_store, ENGINE="fake", FAKE_ENGINE="tokens_per_s=500", MAX_CONCURRENT_REQUESTS="6") as running:
+        running.wait_until_ready()
+        items = [{"prompt": ["One,", "Two,", "Three,"], "max_tokens": 20}] * 9
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            batches = [pool.submit(running.client.post, BATCH, json=items) for _ in range(2)]
+            answers = [answer for batch in batches for answer in batch.result().json()]
+    assert [answer.get("error") for answer in answers] == [None] * 18
+
+
 def test_an_error_in_the_middle_of_a_stream_is_an_event_before_its_end(demo_store: Path) -> None:
     with gateway(demo_store, ENGINE="fake", FAKE_ENGINE="die_after_steps=60,tokens_per_s=500") as running:
         running.wait_until_ready()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from llm_gateway.grammar.counting import REACH, Counted, count, share_of_tokens
-from llm_gateway.grammar.ebnf import EMPTY, Rules, literal
+from llm_gateway.grammar.ebnf import EMPTY, Rules, literal, sequence
 from llm_gateway.grammar.errors import GrammarError
 from llm_gateway.grammar.regex_characters import ANY
 from tests.support.grammar_sampler import Choice, Grammar, Name, Node, OneOf, Repeat, Text
@@ -60,6 +60,12 @@ def test_what_the_engine_looks_ahead_from_is_used_once_and_in_the_middle(minimum
     (name,) = re.findall(r"^(\w+) ::= .*\(= ", text, re.MULTILINE)
     (place,) = re.findall(rf"(\S+) {name}\b (\S+)", text)
     assert all(re.search(rf'^{neighbour.strip("()")} ::= ""$', text, re.MULTILINE) for neighbour in place)
+
+
+def test_kinds_that_differ_in_their_escapes_alone_share_no_rule_that_looks_ahead() -> None:
+    rules = Rules()
+    both = sequence(count(rules, LETTER, 1, 50), count(rules, Counted(LETTER.plain, literal("b")), 1, 50))
+    assert rules.build(both).count("(= ") == 2
 
 
 def test_the_text_hardly_grows_with_the_number() -> None:
