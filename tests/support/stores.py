@@ -1,10 +1,15 @@
 """Volumes for tests: made once by the real fetcher, then shared by everyone who only reads."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
+from model_store.layout import StoreLayout
+from model_store.manifest import content_folder, describe_files, read_manifest, write_manifest
 from tests.support.gateway_process import REPOSITORY
 
 
@@ -16,3 +21,15 @@ def fetch_demo(store: Path, **environment: str) -> None:
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "MODEL_STORE": str(store), **environment},
         check=True,
     )
+
+
+def with_template(demo_store: Path, store: Path, template: str) -> Path:
+    """Copy a volume and publish its model again with another chat template: to the fake engine, what it is to say."""
+    shutil.copytree(demo_store, store, dirs_exist_ok=True)
+    path = StoreLayout(store).manifest("demo", "openvino-bf16")
+    manifest = read_manifest(path)
+    assert manifest is not None
+    folder = content_folder(path, manifest)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    write_manifest(path, msgspec.structs.replace(manifest, files=describe_files(folder)))
+    return store

@@ -2,7 +2,7 @@
 
 from tokenizers import Tokenizer
 
-from llm_gateway.generation import AnswerPiece, FinishReason, Tool, TokenChunk
+from llm_gateway.generation import AnswerPiece, FinishReason, TokenChunk, Tool
 from llm_gateway.stream.detokenizer import IncrementalDetokenizer
 from llm_gateway.stream.reasoning import ReasoningSplitter
 from llm_gateway.stream.sequence_answer import SequenceAnswer

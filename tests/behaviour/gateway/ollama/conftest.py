@@ -4,8 +4,15 @@ from pathlib import Path
 import ollama
 import pytest
 
-from tests.behaviour.gateway.ollama.scripted_store import ABLE_TEMPLATE, scripted_store
 from tests.support.gateway_process import GatewayProcess, gateway
+from tests.support.stores import with_template
+
+ABLE_TEMPLATE = (
+    "{#- tools: <tool_call>{arguments}</tool_call>, <think></think> #}"
+    "{%- if enable_thinking is defined %}{{ 'on: ' if enable_thinking else 'off: ' }}{% endif -%}"
+    "{{- messages[-1].content -}}<|im_end|>"
+)
+"""Of a model that calls tools as Hermes does, and thinks; what it is told about thinking begins its answer."""
 
 
 @pytest.fixture(scope="package")
@@ -26,7 +33,7 @@ def client(demo: GatewayProcess) -> Iterator[ollama.Client]:
 @pytest.fixture(scope="package")
 def able(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A gateway whose model calls tools and thinks, and whose answer is what the last message says."""
-    store = scripted_store(demo_store, tmp_path_factory.mktemp("able_store"), ABLE_TEMPLATE)
+    store = with_template(demo_store, tmp_path_factory.mktemp("able_store"), ABLE_TEMPLATE)
     with gateway(store, ENGINE="fake", FAKE_ENGINE="stop_at_eos=1") as running:
         running.wait_until_ready()
         yield running

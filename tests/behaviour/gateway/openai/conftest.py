@@ -1,15 +1,13 @@
 """One gateway with the demo model for the whole folder, one that says what it is told, and the official client."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from openai import OpenAI
 
-from model_store.manifest import content_folder, describe_files, read_manifest, write_manifest
 from tests.support.gateway_process import GatewayProcess, gateway
+from tests.support.stores import with_template
 
 PARROT = "{# tools <tool_call> arguments </think> #}{{ messages[-1].content }}<|im_end|>"
 """The prompt is what the user says last, and the fake engine answers with it; the comment makes it a Hermes model."""
@@ -35,7 +33,7 @@ def client(demo: GatewayProcess) -> Iterator[OpenAI]:
 
 @pytest.fixture(scope="package")
 def parrot(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    store = store_with_template(demo_store, tmp_path_factory.mktemp("parrot"), PARROT)
+    store = with_template(demo_store, tmp_path_factory.mktemp("parrot"), PARROT)
     with gateway(store, ENGINE="fake", FAKE_ENGINE="stop_at_eos=1") as running:
         running.wait_until_ready()
         yield running
@@ -43,7 +41,7 @@ def parrot(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="package")
 def witness(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    store = store_with_template(demo_store, tmp_path_factory.mktemp("witness"), WITNESS)
+    store = with_template(demo_store, tmp_path_factory.mktemp("witness"), WITNESS)
     with gateway(store, ENGINE="fake") as running:
         running.wait_until_ready()
         yield running
@@ -51,16 +49,3 @@ def witness(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def official_client(running: GatewayProcess, max_retries: int = 0) -> OpenAI:
     return OpenAI(base_url=f"{running.url}/v1", api_key="not needed", max_retries=max_retries)
-
-
-def store_with_template(demo_store: Path, folder: Path, template: str) -> Path:
-    """Copy a volume, and publish its model again with another chat template."""
-    store = folder / "store"
-    shutil.copytree(demo_store, store)
-    (path,) = store.glob("models/demo/openvino-bf16/manifest.json")
-    manifest = read_manifest(path)
-    assert manifest is not None
-    content = content_folder(path, manifest)
-    (content / "chat_template.jinja").write_text(template, encoding="utf-8")
-    write_manifest(path, msgspec.structs.replace(manifest, files=describe_files(content)))
-    return store
