@@ -25,6 +25,14 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_num_seqs: int
     max_batched_tokens: int
     prefix_caching: bool
+    context_tokens: int = 0
+    """Longest prompt and answer together; 0 leaves it to the model."""
+    device: str = "cpu"
+    quantization: str = "none"
+    """none, int8 or int4: for engines that compress published weights while they load them."""
+    gpu_memory_utilization: float = 0.9
+    """Share of the GPU's memory that an engine may take, for those that plan by share."""
+    tensor_parallel_size: int = 1
     fake: str = ""
 
 
