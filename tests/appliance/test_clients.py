@@ -31,11 +31,11 @@ def test_streams_pass_through_the_door_as_they_are_made(running: Appliance) -> N
             model="demo", messages=[{"role": "user", "content": question}], stream=True, temperature=0
         )
         pieces = [chunk.choices[0].delta.content or "" for chunk in stream]
-    lines = ollama.Client(running.url).chat(
-        "demo", [{"role": "user", "content": question}], stream=True, options={"temperature": 0}
-    )
+    with ollama.Client(running.url) as official:
+        lines = official.chat("demo", [{"role": "user", "content": question}], stream=True, options={"temperature": 0})
+        told = "".join(line.message.content or "" for line in lines)
     assert len(pieces) > 3
-    assert "".join(pieces) == "".join(line.message.content or "" for line in lines)
+    assert "".join(pieces) == told
 
 
 def test_a_format_is_held_to_in_the_container_too(running: Appliance) -> None:
