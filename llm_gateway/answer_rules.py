@@ -33,7 +33,7 @@ class PreparedRequest:
     def new_answer(self, index: int) -> SequenceAnswer:
         """Make the way back for one of the sequences."""
         request, calls, shown = self.request, None, frozenset[str]()
-        if self.tool_format is not None:
+        if self.tool_format is not None and request.shape is None:
             calls = self.tool_format.parser(request.tools, forced=request.tool_use is ToolUse.REQUIRED)
             shown |= self.tool_format.marker_tokens
         if self.splits_reasoning:
@@ -63,7 +63,6 @@ def prepare_request(request: GenerationRequest, model: LoadedModel) -> PreparedR
     source, definitions = request.prompt, tuple(tool.definition for tool in request.tools) if tool_format else ()
     if isinstance(tool_format, BareJson):
         source, definitions = tool_format.shown_in(source, request.tools), ()
-    prompt = prepare_prompt(source, model.tokenizer, model.template, definitions)
     grammar = _grammar(request, tool_format, model.tokenizer)
     if grammar is not None and (request.ignore_eos or request.min_tokens):
         raise InvalidRequestError(
@@ -71,7 +70,9 @@ def prepare_request(request: GenerationRequest, model: LoadedModel) -> PreparedR
             "so neither ignore_eos nor min_tokens can be combined with it"
         )
     # What is held to a format has no room for reasoning before it.
-    splits = request.split_reasoning and model.thinks and grammar is None
+    held = grammar is not None
+    prompt = prepare_prompt(source, model.tokenizer, model.template, definitions, to_the_point=held and model.thinks)
+    splits = request.split_reasoning and model.thinks and not held
     return PreparedRequest(request, prompt, grammar, tool_format, splits, model.tokenizer)
 
 
@@ -93,9 +94,8 @@ def _grammar(request: GenerationRequest, tool_format: ToolFormat | None, tokeniz
     vocabulary = tokenizer.vocabulary_size
     try:
         if tool_format is not None and request.tool_use is ToolUse.REQUIRED:
-            return tool_format.grammar(
-                _callable(request), parallel=request.parallel_tool_calls, vocabulary_tokens=vocabulary
-            )
+            parallel = request.parallel_tool_calls and request.forced_tool is None
+            return tool_format.grammar(_callable(request), parallel=parallel, vocabulary_tokens=vocabulary)
         if request.shape is None:
             return None
         if isinstance(request.shape, JsonAnswer):

@@ -38,4 +38,6 @@ def answer_tokens(prompt_tokens: int, asked_tokens: int, context_tokens: int, *,
 def check_num_sequences(asked: int, allowed: int) -> None:
     """Refuse more answers per request than `MAX_NUM_SEQUENCES`."""
     if asked > allowed:
-        raise InvalidRequestError(f"num_sequences is {asked}, at most {allowed} are allowed (MAX_NUM_SEQUENCES)")
+        raise InvalidRequestError(
+            f"num_sequences is {asked}, at most {allowed} are allowed (MAX_NUM_SEQUENCES)", field="num_sequences"
+        )

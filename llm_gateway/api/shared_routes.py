@@ -63,7 +63,7 @@ def shared_routes(lifecycle: Lifecycle, native: NativeApi, openai: OpenAiApi, tg
         """Turn a text or a conversation into token ids; a body with `inputs` is TGI's, and so is its answer."""
         return await (tgi.tokenize(body) if isinstance(body, InputsBody) else openai.tokenize(body))
 
-    @router.api_route("/", methods=["GET", "HEAD"], tags=["operations"], response_class=PlainTextResponse)
+    @router.get("/", tags=["operations"], response_class=PlainTextResponse)
     async def root(request: Request) -> Response:
         """What clients look for first: Ollama's words with 200 once requests are answered, and /docs for browsers."""
         if "text/html" in request.headers.get("accept", ""):
@@ -71,5 +71,10 @@ def shared_routes(lifecycle: Lifecycle, native: NativeApi, openai: OpenAiApi, tg
         if lifecycle.accepts_requests:
             return PlainTextResponse("Ollama is running")
         raise lifecycle.not_ready()
+
+    @router.head("/", tags=["operations"], response_class=PlainTextResponse)
+    async def root_head(request: Request) -> Response:
+        """The same without the words."""
+        return await root(request)
 
     return router

@@ -1,12 +1,13 @@
 """From what a client sent to the token ids that an engine reads: template, then tokenizer; in the caller's thread."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_gateway.errors import InvalidRequestError
 from llm_gateway.generation import Message, PromptSource
 from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
 from llm_gateway.prompt.tokenizer import PromptTokenizer, PromptTokenizerError
+from llm_gateway.stream.reasoning import END, begins_inside
 
 _ENDING = "\N{START OF TEXT}the answer goes on here\N{END OF TEXT}"
 """Stands for the end of a message that is to be continued, to find it again in what the template made."""
@@ -25,16 +26,23 @@ def prepare_prompt(
     tokenizer: PromptTokenizer,
     template: ChatTemplate | None,
     tools: Sequence[object] = (),
+    *,
+    to_the_point: bool = False,
 ) -> PreparedPrompt:
     """Render and tokenize.
 
     A text is one turn of the user, unless it is raw or the model has no chat template. `tools` are definitions for the
-    template to show.
+    template to show. `to_the_point` keeps a thinking model from thinking first: by the template's own switch, or by
+    ending the thoughts that the template begins.
 
     Raises:
         InvalidRequestError: the template refuses the messages, there is none for them, or the text is no text.
     """
+    if to_the_point:
+        source = replace(source, template_variables={"enable_thinking": False, **source.template_variables})
     prompt = _prepare(source, tokenizer, template, tools)
+    if to_the_point and begins_inside(prompt.text):
+        prompt = _encoded(f"{prompt.text}\n{END}\n\n", tokenizer, add_special_tokens=False)
     if source.keep_last_tokens is None:
         return prompt
     return PreparedPrompt(prompt.token_ids[-source.keep_last_tokens :], prompt.text)

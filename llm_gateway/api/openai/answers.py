@@ -53,8 +53,10 @@ class Answers:
         )
         return chat_chunks.chat_frames(chunks, self._parts.generator.answer(wanted, record), record)
 
-    async def completion(self, body: CompletionBody, record: RequestRecord) -> completions.Completion:
-        """Complete all prompts, all at once.
+    async def completion(
+        self, body: CompletionBody, record: RequestRecord, *, num_at_once: int | None = None
+    ) -> completions.Completion:
+        """Complete all prompts, all at once; `num_at_once` is how many of them may be under way together.
 
         Raises:
             GatewayError: one of them has no answer.
@@ -63,7 +65,7 @@ class Answers:
         wanted = completion_requests(body, record.request_id, self._max_answers)
         echoes = await self._echoes(body)
         with prompt_is_in("prompt"):
-            answers = await collect_each(self._parts.generator, wanted, record, self.num_at_once)
+            answers = await collect_each(self._parts.generator, wanted, record, num_at_once or self.num_at_once)
         envelope = await self._envelopes.make(completions.KIND, "cmpl", record)
         return completions.completion(envelope, wanted[0], answers, echoes, record)
 

@@ -55,4 +55,6 @@ async def _answer(item: object, answers: Answers, part: RequestRecord) -> object
         raise from_validation(error.errors()) from error
     if body.stream:
         raise InvalidRequestError("stream is true, but a batch is answered as a whole; leave it out", field="stream")
-    return await (answers.chat(body, part) if isinstance(body, ChatBody) else answers.completion(body, part))
+    if isinstance(body, ChatBody):
+        return await answers.chat(body, part)
+    return await answers.completion(body, part, num_at_once=1)

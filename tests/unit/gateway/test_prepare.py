@@ -62,3 +62,19 @@ def test_of_a_long_prompt_the_last_tokens_are_kept(tokenizer: PromptTokenizer) -
 def test_messages_for_a_model_without_a_template_are_refused(tokenizer: PromptTokenizer) -> None:
     with pytest.raises(InvalidRequestError, match="no chat template"):
         prepare_prompt(PromptSource(messages=(USER,)), tokenizer, None)
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ messages[-1].content }}{% if enable_thinking is false %}<think></think>{% endif %}", "How?<think></think>"),
+        ("{{ messages[-1].content }}<think>", "How?<think>\n</think>\n\n"),
+        ("{{ messages[-1].content }}", "How?"),
+    ],
+)
+def test_a_thinking_model_is_kept_to_the_point_by_its_own_switch_or_by_ending_its_thoughts(
+    tokenizer: PromptTokenizer, template: str, text: str
+) -> None:
+    prompt = prepare_prompt(PromptSource(messages=(USER,)), tokenizer, ChatTemplate(template, {}), to_the_point=True)
+    assert prompt.text == text
+    assert prompt.token_ids == tokenizer.encode(text, add_special_tokens=False)
