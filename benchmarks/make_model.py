@@ -17,8 +17,9 @@ SHAPES: dict[str, dict[str, int]] = {
     "Qwen3-0.6B": {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16},
     "Qwen3-1.7B": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
     "Qwen3-4B": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
+    "tiny": {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 8},
 }
-"""Published configurations; what the sizes have in common is in `make_weights`."""
+"""Published configurations, and one for what depends on the vocabulary alone; what they share is in `make_weights`."""
 
 VOCABULARY_TOKENS = 151_936
 ORDINARY_TOKENS = 151_643

@@ -17,8 +17,8 @@ MAX_GRAMMAR_CHARACTERS = 64 << 10
 """Bound of a whole grammar's text: the engine compiles it while every other sequence waits."""
 MAX_RULES = 2000
 
-MAX_TOKEN_MASKS = 8_000_000
-"""Bound of the masks that the engine prepares, times the tokens of the vocabulary: about a second on two cores."""
+MAX_TOKEN_MASKS = 6_000_000
+"""Bound of the masks that the engine prepares, times the tokens of the vocabulary: 1.3 s of one core."""
 
 EMPTY = '""'
 
@@ -80,9 +80,9 @@ class Rules:
         self._masks += masks
         if self._masks * self._vocabulary_tokens > MAX_TOKEN_MASKS:
             raise GrammarError(
-                f"lengths and repetitions are counted in more places than the {MAX_TOKEN_MASKS // self._vocabulary_tokens}"
-                f" that can be enforced at a bearable speed with this model's vocabulary of"
-                f" {self._vocabulary_tokens:,} tokens; leave some of them out and check them afterwards"
+                f"characters are counted in more than the {MAX_TOKEN_MASKS // self._vocabulary_tokens} places that the"
+                f" engine can prepare in a second with this model's vocabulary of {self._vocabulary_tokens:,} tokens;"
+                " leave some lengths or repetitions out, and check them afterwards"
             )
 
     def build(self, root_expression: str) -> str:

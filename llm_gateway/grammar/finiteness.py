@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 
+_LOOKAHEAD = re.compile(r" \(=[^()]*\)$")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[A-Za-z_][A-Za-z0-9_]*|\{\d+(?:,\d*)?\}|[()|?*+]')
 _CAN_BE_NONE = ("?", "*", "{0}", "{0,")
 
 
 def rules_without_end(expressions: Mapping[str, str]) -> set[str]:
     """Return the names of the rules that have no finite sentence; every rule is a name and its expression."""
-    tokens = {name: _TOKEN.findall(expression) for name, expression in expressions.items()}
+    tokens = {name: _TOKEN.findall(_LOOKAHEAD.sub("", expression)) for name, expression in expressions.items()}
     ending: set[str] = set()
     waiting = list(tokens)
     while True:

@@ -17,7 +17,7 @@ _TIME = rf"{_HOUR_AND_MINUTE}:[0-5]\d(?:\.\d{{1,6}})?(?:Z|[+-]{_HOUR_AND_MINUTE}
 _SECONDS = r"\d{1,6}S"
 _MINUTES = rf"\d{{1,6}}M(?:{_SECONDS})?"
 _IN_A_DAY = rf"T(?:\d{{1,6}}H(?:{_MINUTES})?|{_MINUTES}|{_SECONDS})"
-_HOST = r"(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}"
+_HOST = r"(?:[a-z0-9]+(?:-[a-z0-9]+){0,2}\.){1,3}[a-z]{2,10}"
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d{2}|[1-9]?\d)"
 _WORD = r"[A-Za-z0-9_+-]+"
 
@@ -35,7 +35,7 @@ FORMATS = {
     "time": _TIME,
     "date-time": rf"{_DATE}T{_TIME}",
     "duration": rf"P(?:\d{{1,6}}D(?:{_IN_A_DAY})?|{_IN_A_DAY}|\d{{1,6}}W)",
-    "email": rf"{_WORD}(?:\.{_WORD})*@{_HOST}",
+    "email": rf"{_WORD}(?:\.{_WORD}){{0,2}}@{_HOST}",
     "hostname": _HOST,
     "ipv4": rf"(?:{_BYTE}\.){{3}}{_BYTE}",
     "ipv6": r"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}",

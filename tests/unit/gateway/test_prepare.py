@@ -67,7 +67,7 @@ def test_messages_for_a_model_without_a_template_are_refused(tokenizer: PromptTo
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("{{ messages[-1].content }}{% if enable_thinking is false %}<think></think>{% endif %}", "How?<think></think>"),
+        ("{{ messages[0].content }}{% if enable_thinking is false %}<think></think>{% endif %}", "How?<think></think>"),
         ("{{ messages[-1].content }}<think>", "How?<think>\n</think>\n\n"),
         ("{{ messages[-1].content }}", "How?"),
     ],
