@@ -22,6 +22,22 @@ RUN cd /venv/lib/python3*/site-packages \
        openvino/libs/libopenvino_intel_[gn]pu_* openvino/libs/libopenvino_tensorflow_* \
        openvino/libs/libopenvino_[gjop]*_frontend.so.* openvino_genai/include
 
+# Images with engines that load published weights: torch for processors, or for GPUs, whichever index it comes from.
+FROM builder AS torch_builder
+ARG GATEWAY_TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+ENV PIP_INSTALL="python -m pip --python /venv/bin/python install --quiet --no-deps --compile"
+
+FROM torch_builder AS transformers_builder
+COPY requirements/gateway_transformers.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    { [ -z "$GATEWAY_TORCH_INDEX_URL" ] \
+      || $PIP_INSTALL --index-url "$GATEWAY_TORCH_INDEX_URL" "$(grep '^torch==' gateway_transformers.txt)"; } \
+    && $PIP_INSTALL -r gateway_transformers.txt
+
+FROM torch_builder AS vllm_builder
+COPY requirements/gateway_vllm.txt .
+RUN --mount=type=cache,target=/root/.cache/pip $PIP_INSTALL -r gateway_vllm.txt
+
 FROM builder AS fetcher_builder
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 COPY requirements/fetcher.txt .
@@ -46,15 +62,27 @@ COPY model_store model_store
 COPY machine machine
 COPY profiles profiles
 
-FROM runtime AS llm_gateway
-COPY --from=gateway_builder /venv /venv
+FROM runtime AS gateway_runtime
 COPY llm_gateway llm_gateway
 COPY healthcheck healthcheck
 COPY front_door front_door
 # A clone made with a strict umask has files that only their owner may read.
 RUN python -m compileall -q . && find . ! -perm -a+r -exec chmod a+rX {} +
-USER 10001:10001
 CMD ["python", "-m", "llm_gateway"]
+
+FROM gateway_runtime AS llm_gateway
+COPY --from=gateway_builder /venv /venv
+USER 10001:10001
+
+FROM gateway_runtime AS llm_gateway_transformers
+COPY --from=transformers_builder /venv /venv
+USER 10001:10001
+
+FROM gateway_runtime AS llm_gateway_vllm
+# Triton, which vLLM computes with, compiles the launchers of its kernels with a C compiler when it first meets a GPU.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+COPY --from=vllm_builder /venv /venv
+USER 10001:10001
 
 FROM runtime AS model_fetcher
 COPY --from=fetcher_builder /venv /venv

@@ -29,6 +29,7 @@ from llm_gateway.drain import drain
 from llm_gateway.errors import GatewayError, StartUpRefusal
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle
+from llm_gateway.models.engine_choice import wanted_families
 from llm_gateway.models.pool import ModelPool
 from llm_gateway.models.shelf import Shelf
 from llm_gateway.settings import Settings
@@ -84,7 +85,12 @@ class Gateway:
             lifecycle=self._lifecycle,
             generator=self._generator,
             tokenization=Tokenization(self._pool, self._generator, settings.model_name),
-            shelf=Shelf(StoreLayout(settings.model_store.expanduser()), settings.model_name, settings.quantization),
+            shelf=Shelf(
+                StoreLayout(settings.model_store.expanduser()),
+                settings.model_name,
+                settings.quantization,
+                wanted_families(settings),
+            ),
         )
 
     @asynccontextmanager

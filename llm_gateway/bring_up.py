@@ -14,6 +14,7 @@ from llm_gateway.errors import GatewayError, ModelUnloadableError, StartUpRefusa
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.catalog import CatalogEntry, find
+from llm_gateway.models.engine_choice import engine_choices, wanted_families
 from llm_gateway.models.figures import Figures
 from llm_gateway.models.pool import LoadedModel, ModelPool
 from llm_gateway.models.warm_up import warm_up
@@ -54,6 +55,7 @@ class BringUp:
         Raises:
             StartUpRefusal: it cannot be brought up. Where models load on demand, the request is told and this goes on.
         """
+        await asyncio.to_thread(engine_choices, self._settings)  # refuses now what no weights will make possible
         entry = await self._verified_entry()
         while True:
             try:
@@ -84,9 +86,10 @@ class BringUp:
             await _until_touched(entry, damaged)
 
     async def _published_entry(self) -> CatalogEntry:
+        settings = self._settings
         while True:
             try:
-                entry = find(self._layout, self._settings.model_name, self._settings.quantization)
+                entry = find(self._layout, settings.model_name, settings.quantization, wanted_families(settings))
             except ManifestUnreadableError as error:
                 self._lifecycle.explain(str(error))
             else:
@@ -119,6 +122,7 @@ class BringUp:
         started = time.monotonic()
         model = await self._pool.load(entry)
         self._load_took_s = time.monotonic() - started
+        self._lifecycle.engine = model.choice
         return model
 
     async def _warm_up(self, model: LoadedModel) -> Figures:

@@ -14,6 +14,7 @@ GatewayError                    each knows its HTTP status and its one-word kind
 
 StartUpRefusal                  the gateway ends with `exit_code`, after one sentence in the log
 ├── MemoryPlanRefusal           17    the model cannot fit into what the machine allows
+├── EngineRefusal               25    no engine that these settings allow can be used here
 └── ModelUnloadableError        24    the engine could not load the model
 
 A dialect turns the first kind into its own body in `api/<dialect>`; nobody else writes one.
@@ -136,3 +137,9 @@ class ModelUnloadableError(StartUpRefusal):
     """The engine could not load the model; the message says what it said."""
 
     exit_code = 24
+
+
+class EngineRefusal(StartUpRefusal):
+    """No engine can serve with these settings on this machine; the message says what was looked for."""
+
+    exit_code = 25

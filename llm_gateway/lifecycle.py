@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from llm_gateway.errors import NotReadyError
+from llm_gateway.models.engine_choice import EngineChoice
 from llm_gateway.models.figures import Figures
 
 _log = structlog.get_logger()
@@ -69,6 +70,8 @@ class Lifecycle:
         self.phase = Phase.WAITING_FOR_WEIGHTS
         self.detail = ""
         self.figures: Figures | None = None
+        self.engine: EngineChoice | None = None
+        """What the model was loaded into, and why into that."""
 
     def move_to(self, phase: Phase, detail: str = "") -> None:
         """Enter a phase, with a sentence for health and for whoever is turned away in it."""
@@ -96,6 +99,11 @@ class Lifecycle:
         if detail != self.detail:
             self.detail = detail
             _log.warning(self.phase.value, detail=detail)
+
+    @property
+    def device(self) -> str:
+        """Where the model computes, or will as far as is known."""
+        return self.engine.device if self.engine else "cpu"
 
     @property
     def uptime_s(self) -> float:

@@ -16,6 +16,7 @@ import machine
 import profiles
 from machine.sizes import parse_size
 
+_YES = frozenset({"1", "true", "yes", "on"})
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -51,8 +52,10 @@ class Settings(BaseSettings):
     """The named set of numbers to start from; auto picks one and logs why."""
     quantization: Literal["none", "int8", "int4"] = "none"
     """Precision of the weights: smaller is faster on few cores, and less exact."""
-    engine: Literal["auto", "openvino", "fake"] = "auto"
+    engine: Literal["auto", "openvino", "transformers", "vllm", "fake"] = "auto"
     """The inference library; fake repeats the prompt, and is for tests alone."""
+    gpu_image: bool = False
+    """The gateway's image has an engine for GPUs; compose.gpu.yaml says so, and only then does auto take the GPU."""
     fake_engine: str = ""
     """Knobs of the fake engine, such as tokens_per_s=200,load_s=2."""
 
@@ -81,12 +84,21 @@ class Settings(BaseSettings):
     """Precision of the KV cache; u8 halves it, at a small cost in exactness."""
     max_context_tokens: Annotated[int | None, Field(ge=16)] = None
     """Longest prompt and answer together, in tokens; unset is the model's own limit, shortened only to fit."""
+    max_model_len: Annotated[int | None, Field(ge=16)] = None
+    """Another name for MAX_CONTEXT_TOKENS, which wins over it."""
     max_num_seqs: Annotated[int, Field(ge=1)] = 64
     """Sequences that are decoded together; more wait inside the engine."""
     max_batched_tokens: Annotated[int, Field(ge=32)] = 512
     """Tokens per step; fewer let a long prompt stall the other answers less, and make it slower itself."""
+    chunked_prefill: bool = True
+    """Compute long prompts in pieces of MAX_BATCHED_TOKENS, between the tokens of other answers."""
     prefix_caching: bool = True
     """Keep the KV cache of prompts, so that a beginning that was seen before costs nothing."""
+
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of the GPU's memory that may be taken: weights, KV cache and all."""
+    tensor_parallel_size: Annotated[int, Field(ge=1)] = 1
+    """GPUs over which one model is spread; more than one needs vLLM."""
 
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 128
     """Requests inside at once; the next one is a 429."""
@@ -104,6 +116,11 @@ class Settings(BaseSettings):
         """The number of threads that was asked for, or None for the machine's own."""
         return self.omp_num_threads or self.torch_num_threads
 
+    @property
+    def asked_context_tokens(self) -> int | None:
+        """The context that was asked for, or None for what the model was made for."""
+        return self.max_context_tokens or self.max_model_len
+
 
 def load_settings() -> tuple[Settings, str]:
     """Read the environment and the profile; returns the settings and why the profile is the one it is.
@@ -113,17 +130,13 @@ def load_settings() -> tuple[Settings, str]:
     """
     requested = os.environ.get("PERFORMANCE_PROFILE") or Settings.model_fields["performance_profile"].default
     try:
-        choice = profiles.resolve(requested, machine.look())
+        gpu_image = os.environ.get("GPU_IMAGE", "").lower() in _YES
+        choice = profiles.resolve(requested, machine.look(), gpu_image=gpu_image)
         preset = profiles.read_profile(choice.name)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     values = {key.lower(): value for key, value in preset.items() if not os.environ.get(key)}
     values["performance_profile"] = choice.name
-    if choice.name == "gpu_accelerated":
-        raise SettingsError(
-            "PERFORMANCE_PROFILE is 'gpu_accelerated', but this version has no engine for GPUs; "
-            "use cpu_optimized or vm_optimized"
-        )
     try:
         return Settings(**values), choice.reason  # type: ignore[arg-type]  # pydantic turns the texts into their types
     except ValidationError as error:

@@ -52,7 +52,8 @@ def verify_all(layout: StoreLayout) -> None:
     if damaged:
         raise HashMismatchError(
             f"{len(damaged)} variants are damaged ({', '.join(damaged)})",
-            "start the fetcher with that MODEL_NAME and QUANTIZATION, which repairs the damaged files alone",
+            "start the fetcher with that MODEL_NAME, QUANTIZATION and PERFORMANCE_PROFILE, which repairs the damaged "
+            "files alone",
         )
 
 
@@ -81,11 +82,10 @@ def export_model(settings: Settings, layout: StoreLayout, target: Path) -> None:
     Raises:
         NotOnVolumeError: it is not published.
     """
-    found = find_published(layout, settings.model_name, settings.quantization)
+    found = find_published(layout, settings.model_name, settings.quantization, settings.families)
     if found is None:
-        raise NotOnVolumeError(
-            f"{settings.model_name} is not published on {layout.root} with QUANTIZATION={settings.quantization}"
-        )
+        wish = f"with QUANTIZATION={settings.quantization}" if settings.converts else "for GPUs (as safetensors)"
+        raise NotOnVolumeError(f"{settings.model_name} is not published on {layout.root} {wish}")
     with writer_lock(layout), Progress(layout.fetch_progress) as progress:
         export_bundle(*found, target, progress)
 

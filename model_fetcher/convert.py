@@ -16,7 +16,7 @@ from typing import IO
 
 import msgspec
 
-from machine import usable_cpus
+from machine import available_memory, usable_cpus
 from model_fetcher.converters.messages import Failure, FailureKind, Request, Result, Step, decode_event
 from model_fetcher.errors import (
     CannotConvertError,
@@ -24,11 +24,13 @@ from model_fetcher.errors import (
     FetchError,
     ModelDisagreesError,
     NotEnoughMemoryError,
+    OnlyTransformersError,
 )
-from model_fetcher.plan import Conversion, Plan
+from model_fetcher.plan import MEMORY_FOR_LIBRARIES_BYTES, Conversion, Download, Plan, refuse_what_cannot_fit
 from model_fetcher.progress import Progress
 from model_fetcher.settings import Settings, child_environment
 from model_fetcher.sources import Source
+from model_store.layout import StoreLayout
 
 log = logging.getLogger(__name__)
 CONVERTER_MODULE = "model_fetcher.converters.openvino"
@@ -40,25 +42,52 @@ _TAIL_CHARACTERS = 2000
 
 _ERRORS: dict[FailureKind, type[FetchError]] = {
     FailureKind.ARCHITECTURE: CannotConvertError,
+    FailureKind.ONLY_TRANSFORMERS: OnlyTransformersError,
     FailureKind.DISAGREEMENT: ModelDisagreesError,
     FailureKind.DISK: DiskTooSmallError,
     FailureKind.MEMORY: NotEnoughMemoryError,
 }
 
 
-def refuse_unknown_architecture(plan: Plan, source: Source, settings: Settings, progress: Progress) -> None:
-    """Before a large download, ask whether the result could be converted at all.
+def refuse_unknown_architecture(
+    plan: Plan, layout: StoreLayout, source: Source, settings: Settings, progress: Progress
+) -> None:
+    """Before a large download, and before a refusal for lack of room, ask whether there would be a conversion at all.
 
     Raises:
+        OnlyTransformersError: there would be none, but the originals can be served.
         CannotConvertError: this architecture is not among those that the converter knows.
     """
-    if plan.download is None or plan.conversion is None:
+    if plan.conversion is None or not _is_worth_asking(plan, layout):
         return
-    if plan.download.total_bytes - plan.download.present_bytes < CHECK_BEFORE_FETCHING_BYTES:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "config.json").write_text(source.read_text("config.json"), encoding="utf-8")
-        _run(_request(plan.conversion, Path(folder), Path(folder), settings, check_only=True), progress)
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        folder = plan.conversion.folder
+        if plan.download is not None:
+            folder = scratch
+            _bring_configuration(plan.download, source, scratch)
+        _run(_request(plan.conversion, folder, scratch, settings, check_only=True), progress)
+
+
+def _bring_configuration(download: Download, source: Source, folder: Path) -> None:
+    """Bring config.json, and the code beside it where that is allowed to come along."""
+    for file in download.files:
+        if file.path == "config.json" or file.path.endswith(".py"):
+            (folder / file.path).write_text(source.read_text(file.path), encoding="utf-8")
+
+
+def _is_worth_asking(plan: Plan, layout: StoreLayout) -> bool:
+    """Asking takes seconds, and memory for the libraries: where that is missing, the refusal that follows says more."""
+    if plan.damaged_source is not None or available_memory().available_bytes < MEMORY_FOR_LIBRARIES_BYTES:
+        return False
+    download = plan.download
+    if download is not None and download.total_bytes - download.present_bytes >= CHECK_BEFORE_FETCHING_BYTES:
+        return True
+    try:
+        refuse_what_cannot_fit(plan, layout)
+    except (DiskTooSmallError, NotEnoughMemoryError):
+        return True
+    return False
 
 
 def convert(conversion: Conversion, source: Path, output: Path, settings: Settings, progress: Progress) -> Result:

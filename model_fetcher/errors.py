@@ -38,6 +38,7 @@ class FetchError(Exception):
 
     def __init__(self, message: str, advice: str | None = None) -> None:
         super().__init__(message)
+        self.reason = message
         if advice is not None:
             self.advice = advice
 
@@ -126,6 +127,10 @@ class CannotConvertError(FetchError):
         "choose a model of a supported family (Llama, Qwen, Mistral, Gemma, Phi and others), or a repository that "
         "already holds OpenVINO IR, such as those at https://huggingface.co/OpenVINO"
     )
+
+
+class OnlyTransformersError(CannotConvertError):
+    """The converter cannot convert this architecture, and the transformers engine serves it from its originals."""
 
 
 class ModelDisagreesError(FetchError):

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from model_fetcher.errors import NothingUsableError
+from model_store import variants
+
+TOKENIZER = "tokenizer.json"
 
 
 class WeightFormat(StrEnum):
     """What the weights are; also the name of the variant that holds them as published."""
 
-    OPENVINO = "openvino"
-    SAFETENSORS = "safetensors"
+    OPENVINO = variants.OPENVINO
+    SAFETENSORS = variants.SAFETENSORS
     PICKLE = "pickle"
 
 
@@ -50,26 +53,53 @@ _ANY_PICKLE = re.compile(r".*\.(bin|pt|pth|ckpt|pkl)")
 
 
 def select_files(
-    paths: Iterable[str], read_index: ReadIndex, *, allow_pickle: bool, trust_remote_code: bool
+    paths: Iterable[str],
+    read_index: ReadIndex,
+    *,
+    allow_pickle: bool,
+    trust_remote_code: bool,
+    only_safetensors: bool = False,
 ) -> Selection:
     """Choose what to fetch from everything that is there.
+
+    `only_safetensors` is for engines that load what is published: they read no other format.
 
     Raises:
         NothingUsableError: there are no weights, or only such as are not allowed; the message says what there is.
     """
     present = frozenset(path for path in paths if ".." not in path.split("/") and not path.startswith("/"))
-    weight_format, weights = _weights(present, read_index, allow_pickle=allow_pickle)
+    if only_safetensors:
+        weight_format, weights = WeightFormat.SAFETENSORS, _safetensors(present, read_index)
+    else:
+        weight_format, weights = _weights(present, read_index, allow_pickle=allow_pickle)
     small = [path for path in present if _SMALL.fullmatch(path) or (trust_remote_code and _CODE.fullmatch(path))]
+    if weight_format is not WeightFormat.OPENVINO:
+        small = [path for path in small if not path.startswith("openvino_")]
     chosen_index = {f"{_stem(weight_format)}.index.json"}
     small = [path for path in small if not path.endswith(".index.json") or path in chosen_index]
     if "config.json" not in present:
         raise NothingUsableError("there is no config.json beside the weights", "choose a repository in this format")
-    if weight_format is WeightFormat.OPENVINO and "tokenizer.json" not in present:
+    if weight_format is WeightFormat.OPENVINO and TOKENIZER not in present:
         raise NothingUsableError(
             "this repository holds OpenVINO IR but no tokenizer.json, without which the gateway cannot read text",
             "choose the original repository of the model, which is converted here with its tokenizer",
         )
+    if only_safetensors:
+        refuse_without_tokenizer(present)
     return Selection(weight_format, tuple(sorted(small, key=_first_things_first)), tuple(sorted(weights)))
+
+
+def refuse_without_tokenizer(paths: Iterable[str]) -> None:
+    """See that weights which are served as published bring the tokenizer in the form that the gateway reads.
+
+    Raises:
+        NothingUsableError: they do not.
+    """
+    if TOKENIZER not in set(paths):
+        raise NothingUsableError(
+            "this model has no tokenizer.json, without which the gateway cannot read text",
+            "choose a revision or repository that has one, or PERFORMANCE_PROFILE=cpu_optimized, which makes one",
+        )
 
 
 def _weights(present: frozenset[str], read_index: ReadIndex, *, allow_pickle: bool) -> tuple[WeightFormat, set[str]]:
@@ -80,6 +110,18 @@ def _weights(present: frozenset[str], read_index: ReadIndex, *, allow_pickle: bo
         if found and (weight_format is WeightFormat.SAFETENSORS or allow_pickle):
             return weight_format, found
     raise _nothing_usable(present)
+
+
+def _safetensors(present: frozenset[str], read_index: ReadIndex) -> set[str]:
+    found = _whole_or_sharded(present, _stem(WeightFormat.SAFETENSORS), read_index)
+    if found:
+        return found
+    if present.issuperset(_IR):
+        raise NothingUsableError(
+            "this repository holds its weights only as OpenVINO IR, and engines for GPUs load only *.safetensors",
+            "set MODEL_NAME to the original repository of the model, or use PERFORMANCE_PROFILE=cpu_optimized",
+        )
+    raise _nothing_usable(present, ": engines for GPUs load nothing else, whatever ALLOW_PICKLE says")
 
 
 def _whole_or_sharded(present: frozenset[str], name: str, read_index: ReadIndex) -> set[str]:
@@ -104,7 +146,9 @@ def _stem(weight_format: WeightFormat) -> str:
     )
 
 
-def _nothing_usable(present: frozenset[str]) -> NothingUsableError:
+def _nothing_usable(
+    present: frozenset[str], instead_of_pickles: str = ", or set ALLOW_PICKLE=true if you trust its publisher"
+) -> NothingUsableError:
     if any(path.endswith(".gguf") for path in present):
         return NothingUsableError(
             "this repository holds only GGUF weights, which this version does not read",
@@ -117,7 +161,7 @@ def _nothing_usable(present: frozenset[str]) -> NothingUsableError:
     if any(_ANY_PICKLE.fullmatch(path) for path in present):
         return NothingUsableError(
             "this repository holds its weights only as pickles (*.bin, *.pt), and loading a pickle can run code",
-            "choose a revision or repository with *.safetensors, or set ALLOW_PICKLE=true if you trust its publisher",
+            f"choose a revision or repository with *.safetensors{instead_of_pickles}",
         )
     return NothingUsableError(
         "this repository holds no model.safetensors and no openvino_model.xml",

@@ -44,6 +44,15 @@ def shape_of(folder: Path, num_parameters: int | None = None) -> ModelShape:
         CannotConvertError: config.json lacks a number without which no memory plan can be made.
     """
     config = read_config((folder / "config.json").read_text(encoding="utf-8"))
+    return shape_from(config, _count_parameters(folder) if num_parameters is None else num_parameters)
+
+
+def shape_from(config: dict[str, Any], num_parameters: int) -> ModelShape:
+    """Describe the model that a configuration is of.
+
+    Raises:
+        CannotConvertError: it lacks a number without which no memory plan can be made.
+    """
     text = config.get("text_config", config)
     num_heads = _number(text, _HEADS)
     return ModelShape(
@@ -53,7 +62,7 @@ def shape_of(folder: Path, num_parameters: int | None = None) -> ModelShape:
         num_layers=_number(text, _LAYERS),
         num_kv_heads=int(text.get("num_key_value_heads") or (1 if text.get("multi_query") else num_heads)),
         head_size=int(text.get("head_dim") or _number(text, _WIDTH) // num_heads),
-        num_parameters=_count_parameters(folder) if num_parameters is None else num_parameters,
+        num_parameters=num_parameters,
     )
 
 

@@ -1,17 +1,19 @@
 """The pipeline itself: plan, fetch, verify, convert, publish; or nothing at all, when the volume is as it should be."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_fetcher import sources
 from model_fetcher.convert import convert, refuse_unknown_architecture
 from model_fetcher.converters.keep_as_is import PRECISION, keep
 from model_fetcher.converters.messages import Result
+from model_fetcher.errors import OnlyTransformersError
 from model_fetcher.fetch import fetch, verify
-from model_fetcher.file_selection import WeightFormat
+from model_fetcher.file_selection import WeightFormat, refuse_without_tokenizer
 from model_fetcher.lock import writer_lock
 from model_fetcher.model_shape import shape_of
+from model_fetcher.originals import instead_of_converting, note_why
 from model_fetcher.plan import Conversion, Download, Plan, log_plan, make_plan, refuse_what_cannot_fit
 from model_fetcher.progress import Progress
 from model_fetcher.publish import describe, new_content_folder, publish, remove_unpublished, remove_variant
@@ -44,16 +46,16 @@ def prepare(settings: Settings, layout: StoreLayout) -> None:
         # Pre-flight. No impact yet.
         plan = make_plan(settings, layout, source)
         log_plan(plan)
+        try:
+            refuse_unknown_architecture(plan, layout, source, settings, progress)
+        except OnlyTransformersError as error:
+            plan = instead_of_converting(plan, error, settings)
         refuse_what_cannot_fit(plan, layout)
-        refuse_unknown_architecture(plan, source, settings, progress)
 
         # From here on the volume changes.
-        run = _Run(settings, layout, progress, source, plan, standing)
         if plan.damaged_source is not None:
             refetch(plan.damaged_source, source, layout, progress)
-        fetched = run.bring(plan.download) if plan.download else None
-        if plan.conversion is not None:
-            run.convert(plan.conversion, fetched or plan.conversion.folder)
+        _Run(settings, layout, progress, source, plan, standing).carry_out()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,30 @@ class _Run:
     standing: Standing | None
     """What is published now and not usable: damaged, or made from an older source."""
 
+    def carry_out(self) -> None:
+        """Publish what the plan names, or the originals alone, where the converter turns out not to know them."""
+        conversion = self.plan.conversion
+        fetched = self.bring(self.plan.download) if self.plan.download else None
+        if conversion is None:
+            if self.plan.unconvertible is not None:
+                note_why(self.plan, self.layout)
+            self._remove_superseded(self.plan.download.variant if self.plan.download else WeightFormat.SAFETENSORS)
+            return
+        try:
+            self.convert(conversion, fetched or conversion.folder)
+        except OnlyTransformersError as error:
+            rest = instead_of_converting(self.plan, error, self.settings)
+            rest = replace(rest, download=None) if fetched else rest
+            refuse_what_cannot_fit(rest, self.layout)
+            replace(self, plan=rest).carry_out()
+            remove_variant(self.layout.variant(self.plan.model, conversion.variant))
+
     def bring(self, download: Download) -> Path:
         """Fetch, verify, and publish as it came; returns the published content."""
         fetch(download, self.source, self.progress)
         verification = verify(download, self.source, self.progress)
         manifest = keep(self.plan, download, verification.files, self.layout)
         log.info("publish: %s as %s, licence %s", manifest.model, manifest.variant, manifest.licence or "not stated")
-        if self.plan.conversion is None:
-            self._remove_superseded(manifest.variant)
         return content_folder(self.layout.manifest(manifest.model, manifest.variant), manifest)
 
     def convert(self, conversion: Conversion, originals: Path) -> None:
@@ -129,6 +147,8 @@ def _is_ready(settings: Settings, layout: StoreLayout) -> bool:
         log.info("plan: the source folder has changed since it was converted")
     if not standing.usable:
         return False
+    if not settings.converts:
+        refuse_without_tokenizer(file.path for file in standing.manifest.files)
     report_extra_files(standing)
     refresh_times(standing)
     manifest = standing.manifest
@@ -141,6 +161,8 @@ def _is_ready(settings: Settings, layout: StoreLayout) -> bool:
         len(manifest.files),
         settings.verify,
     )
+    if settings.converts and manifest.unconvertible is not None:
+        log.info("ready: it is served by the transformers engine, because %s", manifest.unconvertible)
     return True
 
 

@@ -6,13 +6,13 @@ It changes nothing on the volume. Refusals carry both numbers: what is needed an
 import json
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from machine import MemoryFacts, available_memory
 from model_fetcher.errors import DiskTooSmallError, NotEnoughMemoryError, NothingUsableError
 from model_fetcher.file_selection import Selection, WeightFormat, select_files
-from model_fetcher.model_shape import read_config, source_is_float16, source_is_float32
+from model_fetcher.model_shape import read_config, shape_from, source_is_float16, source_is_float32
 from model_fetcher.progress import human_bytes
 from model_fetcher.settings import Quantization, Settings
 from model_fetcher.sources import Listing, Source, SourceFile
@@ -30,7 +30,7 @@ _SMALL_FILES_BYTES = 24 << 20
 _MEMORY_PER_WEIGHT_BYTE = 1.6
 """Memory per byte of 16-bit weights. Tried with the shape of Qwen3-0.6B (1137 MiB) under a limit: INT8 passes at 2450
 MiB and is killed at 2200, 16 bits pass at 2200 and are killed at 1900."""
-_MEMORY_FOR_LIBRARIES_BYTES = 700 << 20
+MEMORY_FOR_LIBRARIES_BYTES = 700 << 20
 """What torch, transformers, OpenVINO and NNCF take before any weight is read."""
 
 
@@ -61,6 +61,9 @@ class Conversion:
     memory_bytes: int
     folder: Path
     """Where the originals are, or will be once they are downloaded."""
+    source_format: WeightFormat = WeightFormat.SAFETENSORS
+    originals: Download | None = None
+    """How to publish the originals instead; None where they are published already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Plan:
     conversion: Conversion | None
     damaged_source: Standing | None = None
     """Published originals to convert from, of which some files must be fetched again first."""
+    unconvertible: str | None = None
+    """Why the originals are published although the profile converts."""
 
 
 def present_bytes(folder: Path, file: SourceFile) -> int:
@@ -89,28 +94,32 @@ def make_plan(settings: Settings, layout: StoreLayout, source: Source) -> Plan:
     Raises:
         FetchError: the source cannot be had, or holds nothing that may be used.
     """
-    published = _published_source(settings, layout) if source.folder() is None else None
+    published = _published_source(settings, layout) if settings.converts and source.folder() is None else None
     if published is not None:
         return _plan_from_volume(settings, published)
     listing = source.resolve()
     selection = _select(settings, source, listing)
     files = tuple(file for path in selection.paths for file in listing.files if file.path == path)
-    converts = selection.weight_format is not WeightFormat.OPENVINO
     folder = layout.download(settings.model_name, listing.commit)
-    download = None
+    converts = settings.converts and selection.weight_format is not WeightFormat.OPENVINO
     if source.folder() is None or not converts:
         _take_back_orphan(layout.variant(settings.model_name, selection.weight_format), folder, listing.commit)
-        download = Download(selection.weight_format, files, folder)
-    conversion = None
-    if converts:
-        weights_bytes = sum(file.size_bytes for file in files if file.path in selection.weights)
-        config_text = source.read_text("config.json")
-        conversion = _conversion(settings.quantization, config_text, weights_bytes, source.folder() or folder)
-    return Plan(settings.model_name, listing, download, conversion)
+    download = Download(selection.weight_format, files, folder)
+    if not settings.converts:
+        _refuse_other_than_text(source)
+    if not converts:
+        return Plan(settings.model_name, listing, download, conversion=None)
+    weights_bytes = sum(file.size_bytes for file in files if file.path in selection.weights)
+    conversion = replace(
+        _conversion(settings.quantization, source.read_text("config.json"), weights_bytes, source.folder() or folder),
+        source_format=selection.weight_format,
+        originals=download,
+    )
+    return Plan(settings.model_name, listing, download if source.folder() is None else None, conversion)
 
 
 def log_plan(plan: Plan) -> None:
-    """Tell what is going to happen, in four lines at most."""
+    """Tell what is going to happen, in five lines at most."""
     listing = plan.listing
     log.info("plan: %s from %s, commit %s", plan.model, listing.origin, listing.commit[:12])
     log.info("plan: licence %s", listing.licence or "not stated by the publisher")
@@ -124,6 +133,10 @@ def log_plan(plan: Plan) -> None:
         )
     if plan.conversion:
         log.info("plan: convert to %s, about %s", plan.conversion.variant, human_bytes(plan.conversion.output_bytes))
+    elif plan.download and plan.download.variant is WeightFormat.SAFETENSORS:
+        log.info(
+            "plan: nothing is converted; engines for GPUs load the weights as published and compress while loading"
+        )
 
 
 def refuse_what_cannot_fit(plan: Plan, layout: StoreLayout, memory: MemoryFacts | None = None) -> None:
@@ -158,7 +171,13 @@ def _select(settings: Settings, source: Source, listing: Listing) -> Selection:
         lambda path: _read_index(source, path),
         allow_pickle=settings.allow_pickle,
         trust_remote_code=settings.trust_remote_code,
+        only_safetensors=not settings.converts,
     )
+
+
+def _refuse_other_than_text(source: Source) -> None:
+    """Where no converter will ask, see before the download that there will be a shape to publish."""
+    shape_from(read_config(source.read_text("config.json")), num_parameters=0)
 
 
 def _read_index(source: Source, path: str) -> set[str]:
@@ -184,11 +203,14 @@ def _plan_from_volume(settings: Settings, standing: Standing) -> Plan:
         settings.model_name,
         listing_of(manifest),
         download=None,
-        conversion=_conversion(
-            settings.quantization,
-            config.read_text(encoding="utf-8") if config.is_file() else "{}",
-            sum(file.size_bytes for file in manifest.files if file.path.endswith((".safetensors", ".bin"))),
-            standing.content,
+        conversion=replace(
+            _conversion(
+                settings.quantization,
+                config.read_text(encoding="utf-8") if config.is_file() else "{}",
+                sum(file.size_bytes for file in manifest.files if file.path.endswith((".safetensors", ".bin"))),
+                standing.content,
+            ),
+            source_format=WeightFormat(manifest.variant),
         ),
         damaged_source=None if standing.report.whole else standing,
     )
@@ -208,7 +230,7 @@ def _conversion(wanted: Quantization, config_text: str, weights_bytes: int, fold
         variant=f"openvino-{precision}",
         precision=precision,
         output_bytes=round(half_bytes * (1 + _COMPRESSED_SHARE[wanted])) + _SMALL_FILES_BYTES,
-        memory_bytes=round(half_bytes * _MEMORY_PER_WEIGHT_BYTE) + _MEMORY_FOR_LIBRARIES_BYTES,
+        memory_bytes=round(half_bytes * _MEMORY_PER_WEIGHT_BYTE) + MEMORY_FOR_LIBRARIES_BYTES,
         folder=folder,
     )
 

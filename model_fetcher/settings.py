@@ -7,7 +7,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -16,8 +16,12 @@ import machine
 import profiles
 from machine.sizes import parse_size
 from model_fetcher.errors import SettingError
+from model_store.variants import OPENVINO, SAFETENSORS
 
 DEMO = "demo"
+_GPU_PROFILE = "gpu_accelerated"
+_LOAD_ORIGINALS = frozenset({"transformers", "vllm"})
+_YES = frozenset({"1", "true", "yes", "on"})
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[^@\s]+)?")
 _FOLDER_PREFIXES = ("/", "./", "../", "~")
 
@@ -59,9 +63,15 @@ class Settings(BaseSettings):
     model_name: str = DEMO
     """`demo`, `org/name`, `org/name@revision`, or a folder's path. Without a revision, a published model is kept."""
     performance_profile: str = "cpu_optimized"
-    """Which set of numbers to start from: cpu_optimized, vm_optimized or auto."""
+    """Which set of numbers to start from: cpu_optimized, vm_optimized, gpu_accelerated, or auto, which becomes one of
+    them. gpu_accelerated publishes weights as they are, the others convert them."""
     quantization: Quantization = Quantization.NONE
-    """none: weights as published, at 16 bits. int8: half the memory. int4: a quarter, and noticeably less exact."""
+    """none: weights as published, at 16 bits. int8: half the memory. int4: a quarter, and noticeably less exact.
+    What is not converted is compressed by the engine, while it loads."""
+    engine: Literal["auto", "openvino", "transformers", "vllm", "fake"] = "auto"
+    """The inference library: openvino wants converted weights, transformers and vllm those that were published."""
+    gpu_image: bool = False
+    """The gateway's image has an engine for GPUs; compose.gpu.yaml says so, and only then does auto take the GPU."""
     model_store: Path = Field(default_factory=_default_store)
     """The volume. Another folder starts empty."""
     log_level: LogLevel = LogLevel.INFO
@@ -94,6 +104,18 @@ class Settings(BaseSettings):
     download_retries: Annotated[int, Field(ge=1)] = 8
     """Attempts per file that bring nothing new before giving up; the waits between them double from one second."""
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Forms of a model that the profile's engines load, in order of preference."""
+        if self.engine in _LOAD_ORIGINALS or self.performance_profile == _GPU_PROFILE:
+            return (SAFETENSORS,)
+        return (OPENVINO,) if self.engine == "openvino" else (OPENVINO, SAFETENSORS)
+
+    @property
+    def converts(self) -> bool:
+        """Whether weights are converted at all, if they can be."""
+        return OPENVINO in self.families
+
     @field_validator("model_name")
     @classmethod
     def _is_a_model_name(cls, value: str) -> str:
@@ -119,8 +141,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         given = env_settings()
         requested = given.get("performance_profile") or cls.model_fields["performance_profile"].default
-        preset = _profile_values(str(requested), str(given.get("memory_limit") or "0"))
-        return init_settings, env_settings, InitSettingsSource(settings_cls, preset)
+        gpu_image = str(given.get("gpu_image") or "").lower() in _YES
+        name, preset = _profile_values(str(requested), str(given.get("memory_limit") or "0"), gpu_image=gpu_image)
+        resolved = InitSettingsSource(settings_cls, {"performance_profile": name})
+        return init_settings, resolved, env_settings, InitSettingsSource(settings_cls, preset)
 
 
 def load_settings() -> Settings:
@@ -151,18 +175,14 @@ def child_environment(threads: int) -> dict[str, str]:
     }
 
 
-def _profile_values(requested: str, memory_limit: str) -> dict[str, Any]:
+def _profile_values(requested: str, memory_limit: str, *, gpu_image: bool) -> tuple[str, dict[str, Any]]:
+    """Find the profile that applies, and those of its values that are settings of the fetcher."""
     try:
-        name = profiles.resolve(requested, machine.look(), _gateway_limit_bytes(memory_limit)).name
+        name = profiles.resolve(requested, machine.look(), _gateway_limit_bytes(memory_limit), gpu_image=gpu_image).name
         values = profiles.read_profile(name)
     except ValueError as error:
         raise SettingError(str(error)) from error
-    if name == "gpu_accelerated":
-        raise SettingError(
-            "PERFORMANCE_PROFILE is gpu_accelerated, and this version has no GPU engine",
-            "use cpu_optimized, vm_optimized or auto",
-        )
-    return {key.lower(): value for key, value in values.items() if key.lower() in Settings.model_fields}
+    return name, {key.lower(): value for key, value in values.items() if key.lower() in Settings.model_fields}
 
 
 def _gateway_limit_bytes(memory_limit: str) -> int | None:

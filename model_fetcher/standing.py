@@ -23,7 +23,7 @@ from model_store.manifest import (
     read_manifest,
     write_manifest,
 )
-from model_store.variants import acceptable_variants
+from model_store.variants import acceptable_variants, is_meant_for
 
 log = logging.getLogger(__name__)
 
@@ -48,23 +48,28 @@ class Standing:
 
 def look_at_volume(settings: Settings, layout: StoreLayout) -> Standing | None:
     """Find and check the variant that the settings ask for; None where nothing usable as a manifest is there."""
-    for variant in acceptable_variants(settings.quantization):
-        standing = look_at_variant(settings, layout, variant)
-        if standing is not None:
-            return standing
+    for variant in acceptable_variants(settings.quantization, settings.families):
+        manifest = _readable(settings, layout, variant)
+        if manifest is not None and is_meant_for(manifest, settings.families):
+            return _check(settings, layout.manifest(settings.model_name, variant), manifest)
     return None
 
 
 def look_at_variant(settings: Settings, layout: StoreLayout, variant: str) -> Standing | None:
     """Check one variant of the model; None where it is not published, or its manifest cannot be read."""
-    path = layout.manifest(settings.model_name, variant)
+    manifest = _readable(settings, layout, variant)
+    return None if manifest is None else _check(settings, layout.manifest(settings.model_name, variant), manifest)
+
+
+def _readable(settings: Settings, layout: StoreLayout, variant: str) -> Manifest | None:
     try:
-        manifest = read_manifest(path)
+        return read_manifest(layout.manifest(settings.model_name, variant))
     except ManifestUnreadableError as error:
         log.warning("verify: %s", error)
         return None
-    if manifest is None:
-        return None
+
+
+def _check(settings: Settings, path: Path, manifest: Manifest) -> Standing:
     check = check_fully if settings.verify is Verify.FULL else check_quickly
     report = check(content_folder(path, manifest), manifest.files)
     return Standing(path, manifest, report, outdated=_source_changed(settings, manifest))

@@ -66,6 +66,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     shape: ModelShape
     files: tuple[ManifestFile, ...]
     agreement: Agreement | None = None
+    unconvertible: str | None = None
+    """Why these originals cannot be converted. Without it, originals that lie beside no conversion still await one."""
     made_by: dict[str, str] = {}
     published_at: str
 

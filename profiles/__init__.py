@@ -42,11 +42,13 @@ def read_profile(name: str, folder: Path = _FOLDER) -> dict[str, str]:
     return {key: value for key, value in filter(None, pairs) if value}
 
 
-def resolve(requested: str, machine: MachineFacts, gateway_limit_bytes: int | None = None) -> ProfileChoice:
+def resolve(
+    requested: str, machine: MachineFacts, gateway_limit_bytes: int | None = None, *, gpu_image: bool = False
+) -> ProfileChoice:
     """Turn what was asked for into a profile: a name stays what it is, `auto` is decided by the machine.
 
-    `gateway_limit_bytes` is what the gateway is allowed, where that is less than what this process is: both services
-    must come to the same choice, and only one of them lives under the limit.
+    `gateway_limit_bytes` is what the gateway is allowed, where that is less than what this process is, and `gpu_image`
+    whether its image has an engine for GPUs: both services must come to the same choice, and only one of them knows.
 
     Raises:
         ValueError: the name is neither a profile nor `auto`.
@@ -55,10 +57,14 @@ def resolve(requested: str, machine: MachineFacts, gateway_limit_bytes: int | No
         return ProfileChoice(requested, f"PERFORMANCE_PROFILE={requested} was asked for")
     if requested != AUTO:
         raise ValueError(_unknown(requested))
+    card = machine.gpu.name or "NVIDIA"
+    if machine.gpu.available and gpu_image:
+        return ProfileChoice("gpu_accelerated", f"there is a GPU ({card}), and GPU_IMAGE says that an engine for it is")
     allowed_bytes = min(machine.memory.limit_bytes, gateway_limit_bytes or machine.memory.limit_bytes)
     allowed = f"{allowed_bytes / _GIB:.1f} GiB"
     small = f"{SMALL_MACHINE_BYTES // _GIB} GiB"
-    gpu = f"; the GPU ({machine.gpu.name or 'NVIDIA'}) is not used by this version" if machine.gpu.available else ""
+    gpu = f"; the GPU ({card}) is left alone, since this image has no engine for it (compose.gpu.yaml)"
+    gpu = gpu if machine.gpu.available else f"; no GPU ({machine.gpu.looked_for})" if gpu_image else ""
     if allowed_bytes < SMALL_MACHINE_BYTES:
         return ProfileChoice("vm_optimized", f"{allowed} of memory are allowed, which is under {small}{gpu}")
     if not machine.cpu.has_16_bit_arithmetic:

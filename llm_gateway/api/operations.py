@@ -19,9 +19,16 @@ _STATUS = {
     Phase.DRAINING: "draining",
 }
 _LOADING = "loading"
-_DEVICE = "cpu"
-"""Where the engines of this version compute."""
-_REPORTED_LIBRARIES = ("openvino", "openvino-genai", "tokenizers", "fastapi", "uvicorn")
+_REPORTED_LIBRARIES = (
+    "openvino",
+    "openvino-genai",
+    "torch",
+    "transformers",
+    "vllm",
+    "tokenizers",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def operation_routes(settings: Settings, lifecycle: Lifecycle, metrics: Metrics, gpu: GpuFacts) -> APIRouter:
@@ -70,7 +77,9 @@ def _health(settings: Settings, lifecycle: Lifecycle, gpu: GpuFacts) -> dict[str
         "model_loaded": lifecycle.phase is Phase.READY,
         "profile": settings.performance_profile,
         "quantization": settings.quantization,
-        "device": _DEVICE,
+        "engine": lifecycle.engine.engine if lifecycle.engine else None,
+        "engine_reason": lifecycle.engine.reason if lifecycle.engine else None,
+        "device": lifecycle.engine.device if lifecycle.engine else None,
         "gpu_available": gpu.available,
         "progress": None if lifecycle.progress is None else round(lifecycle.progress, 2),
         "estimated_seconds_left": None if left is None else round(left, 1),

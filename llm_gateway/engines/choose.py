@@ -17,8 +17,16 @@ def build_engine(name: str, model_folder: Path, options: EngineOptions) -> Engin
         from llm_gateway.engines.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(model_folder, options)
+    if name == "transformers":
+        from llm_gateway.engines.transformers_engine import TransformersEngine
+
+        return TransformersEngine(model_folder, options)
+    if name == "vllm":
+        from llm_gateway.engines.vllm_engine import VllmEngine
+
+        return VllmEngine(model_folder, options)
     if name == "fake":
         from llm_gateway.engines.fake_engine import FakeEngine
 
         return FakeEngine(model_folder, options)
-    raise ValueError(f"ENGINE is {name!r}, expected openvino or fake")
+    raise ValueError(f"ENGINE is {name!r}, expected openvino, transformers, vllm or fake")

@@ -109,7 +109,7 @@ class OpenVinoEngine:
         scheduler.num_kv_blocks = _num_blocks(options)
         scheduler.max_num_seqs = options.max_num_seqs
         scheduler.max_num_batched_tokens = options.max_batched_tokens
-        scheduler.dynamic_split_fuse = True
+        scheduler.dynamic_split_fuse = options.chunked_prefill
         scheduler.enable_prefix_caching = options.prefix_caching
         return ov_genai.ContinuousBatchingPipeline(str(self._model_folder), scheduler, "CPU", _properties(options))
 

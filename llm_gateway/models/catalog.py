@@ -1,12 +1,12 @@
 """What the volume holds for the settings at hand; it reads manifests and looks at files, and never writes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from model_store.layout import StoreLayout
 from model_store.manifest import CheckReport, Manifest, check_quickly, content_folder
-from model_store.variants import find_published
+from model_store.variants import OPENVINO, SAFETENSORS, find_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,26 @@ class CatalogEntry:
 
     @property
     def weights_bytes(self) -> int:
-        """The files that end up in memory: IR weights."""
-        return sum(file.size_bytes for file in self.manifest.files if file.path == "openvino_model.bin")
+        """The files that end up in memory: IR weights, or those that were published."""
+        return sum(file.size_bytes for file in self.manifest.files if _holds_weights(file.path))
+
+    @property
+    def family(self) -> str:
+        """Which engines can load it."""
+        return SAFETENSORS if self.manifest.variant == SAFETENSORS else OPENVINO
 
 
-def find(layout: StoreLayout, model_name: str, quantization: str) -> CatalogEntry | None:
+def find(
+    layout: StoreLayout, model_name: str, quantization: str, families: Sequence[str] = (OPENVINO,)
+) -> CatalogEntry | None:
     """Return the variant that these settings ask for, or None while it is not on the volume.
+
+    `families` are what the engines at hand load, in order of preference.
 
     Raises:
         ManifestUnreadableError: there is a manifest, and it cannot be used.
     """
-    found = find_published(layout, model_name, quantization)
+    found = find_published(layout, model_name, quantization, families)
     return CatalogEntry(found[1], content_folder(*found)) if found else None
 
 
@@ -46,3 +55,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def _holds_weights(path: str) -> bool:
+    return path == "openvino_model.bin" or path.endswith(".safetensors")

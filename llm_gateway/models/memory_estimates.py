@@ -34,6 +34,19 @@ def loaded_weights_bytes(
     return file_bytes * 2 if widened else file_bytes
 
 
+def compressed_weights_bytes(
+    shape: ModelShape, quantization: str, inference_precision: str, *, has_16_bit_arithmetic: bool
+) -> int:
+    """Estimate what published weights take once an engine has loaded them, compressed on the way where that is asked.
+
+    bitsandbytes compresses the layers and leaves the embeddings; NF4 has a scale for every 64 values.
+    """
+    wide = 4 if inference_precision == "f32" or not has_16_bit_arithmetic else 2
+    per_weight = {"none": wide, "int8": 1.02, "int4": 0.57}[quantization]
+    embeddings = shape.vocabulary_tokens * int(math.sqrt(shape.num_parameters / (12 * shape.num_layers)))
+    return int((shape.num_parameters - embeddings) * per_weight + embeddings * wide)
+
+
 def bytes_per_cached_value(precision: str, head_size: int) -> float:
     """Bytes of one cached number; at 8 bits each head's vector carries a 32-bit scale and zero point.
 

@@ -8,10 +8,13 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 import machine
 from llm_gateway.errors import ModelUnloadableError, UnknownModelError
 from llm_gateway.models.budget import MemoryPlan
 from llm_gateway.models.catalog import CatalogEntry
+from llm_gateway.models.engine_choice import EngineChoice, choice_for, engine_choices
 from llm_gateway.models.planning import plan_for
 from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
 from llm_gateway.prompt.tokenizer import PromptTokenizer, PromptTokenizerError
@@ -23,6 +26,8 @@ from llm_gateway.workers.process import WorkerProcess
 from llm_gateway.workers.protocol import EngineOptions, Load, Loaded, LoadFailed
 from machine import MachineFacts
 from machine.memory import resident_bytes
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class LoadedModel:
     worker: WorkerProcess
     context_tokens: int
     plan: MemoryPlan
+    choice: EngineChoice
     facts: Loaded
 
     def memory_bytes(self) -> int:
@@ -72,12 +78,14 @@ class ModelPool:
             ModelUnloadableError: the tokenizer or the engine could not load it.
         """
         settings, facts = self._settings, machine.look()
-        plan = plan_for(entry, settings, facts)
-        options = _options(settings, plan, facts)
+        choice = choice_for(engine_choices(settings), entry.family)
+        _log.info("engine", engine=choice.engine, device=choice.device, because=choice.reason)
+        plan = plan_for(entry, settings, facts, choice)
+        options = _options(settings, plan, facts, choice)
         tokenizer, template = await asyncio.to_thread(_read_prompt_files, entry.folder)
         worker = await WorkerProcess.start(options.num_threads)
         try:
-            loaded = await worker.client.load(_load_message(entry, settings, options))
+            loaded = await worker.client.load(_load_message(entry, choice, options))
         except asyncio.CancelledError:
             await worker.stop("the gateway is stopping")
             raise
@@ -93,6 +101,7 @@ class ModelPool:
             worker=worker,
             context_tokens=plan.context_tokens,
             plan=plan,
+            choice=choice,
             facts=loaded,
         )
         self._loaded[model.name] = model
@@ -110,7 +119,7 @@ class ModelPool:
             await self.unload(name, farewell)
 
 
-def _options(settings: Settings, plan: MemoryPlan, facts: MachineFacts) -> EngineOptions:
+def _options(settings: Settings, plan: MemoryPlan, facts: MachineFacts, choice: EngineChoice) -> EngineOptions:
     return EngineOptions(
         num_threads=settings.num_threads or facts.cpu.threads,
         kv_cache_tokens=plan.kv_cache_tokens,
@@ -118,14 +127,19 @@ def _options(settings: Settings, plan: MemoryPlan, facts: MachineFacts) -> Engin
         inference_precision=settings.inference_precision,
         max_num_seqs=settings.max_num_seqs,
         max_batched_tokens=settings.max_batched_tokens,
+        chunked_prefill=settings.chunked_prefill,
         prefix_caching=settings.prefix_caching,
+        context_tokens=plan.context_tokens,
+        device=choice.device,
+        quantization=settings.quantization,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        tensor_parallel_size=settings.tensor_parallel_size,
         fake=settings.fake_engine,
     )
 
 
-def _load_message(entry: CatalogEntry, settings: Settings, options: EngineOptions) -> Load:
-    engine = "openvino" if settings.engine == "auto" else settings.engine
-    return Load(engine=engine, model_folder=str(entry.folder), options=options)
+def _load_message(entry: CatalogEntry, choice: EngineChoice, options: EngineOptions) -> Load:
+    return Load(engine=choice.engine, model_folder=str(entry.folder), options=options)
 
 
 def _read_prompt_files(folder: Path) -> tuple[PromptTokenizer, ChatTemplate | None]:

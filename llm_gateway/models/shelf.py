@@ -1,6 +1,7 @@
 """The models on the volume as clients are told of them; it reads manifests and small files, in the caller's thread."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +51,9 @@ class ModelDescription:
 class Shelf:
     """All that is published on one volume."""
 
-    def __init__(self, layout: StoreLayout, served: str, quantization: str) -> None:
+    def __init__(self, layout: StoreLayout, served: str, quantization: str, families: Sequence[str]) -> None:
+        """`families` are the forms of weights that may be served, best first."""
+        self._families = families
         self._layout = layout
         self._served = served
         self._quantization = quantization
@@ -58,7 +61,7 @@ class Shelf:
     def served(self) -> ModelDescription | None:
         """Describe the variant that these settings serve, or None while it is not on the volume."""
         try:
-            found = find_published(self._layout, self._served, self._quantization)
+            found = find_published(self._layout, self._served, self._quantization, self._families)
         except ManifestUnreadableError:
             return None  # the phase says so, with what helps
         return None if found is None else _describe(found[0], found[1], self._served)

@@ -25,6 +25,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_num_seqs: int
     max_batched_tokens: int
     prefix_caching: bool
+    chunked_prefill: bool = True
     context_tokens: int = 0
     """Longest prompt and answer together; 0 leaves it to the model."""
     device: str = "cpu"

@@ -11,6 +11,8 @@ class FailureKind(StrEnum):
     """Why a conversion ended without a result."""
 
     ARCHITECTURE = "architecture"
+    ONLY_TRANSFORMERS = "only-transformers"
+    """The architecture too, but transformers knows it and can batch it."""
     DISAGREEMENT = "disagreement"
     DISK = "disk"
     MEMORY = "memory"

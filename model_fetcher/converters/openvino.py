@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
-from model_fetcher.converters import compare
+from model_fetcher.converters import architectures, compare
 from model_fetcher.converters.messages import Failure, FailureKind, Request, Result, Step
 
 if TYPE_CHECKING:  # the real imports are inside functions: they take seconds, and the first event should not
     import torch
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 Say = Callable[[str], None]
-_TASK = "text-generation-with-past"
 _MODEL = "openvino_model.xml"
 _INT4_GROUP_SIZE = 64
 """Weights that share a scale: 128 is smaller by 3 %, 64 visibly closer to the source on small models."""
@@ -43,6 +42,10 @@ _MUST_EXIST = (
 
 class CannotConvert(Exception):  # noqa: N818 - an outcome to report, not an error of this process
     """This model cannot be converted; one sentence says why."""
+
+
+class OnlyTransformers(CannotConvert):
+    """This architecture cannot be converted, but the transformers engine serves it."""
 
 
 def main() -> None:
@@ -66,7 +69,9 @@ def without_telemetry() -> None:
 def run(request: Request, say: Say) -> Result | Failure:
     """Convert and compare; whatever goes wrong becomes a failure with its kind."""
     try:
-        return _check(request, say) if request.check_only else _convert(request, say)
+        return _check_only(request, say) if request.check_only else _convert(request, say)
+    except OnlyTransformers as error:
+        return Failure(kind=FailureKind.ONLY_TRANSFORMERS, message=str(error))
     except CannotConvert as error:
         return Failure(kind=FailureKind.ARCHITECTURE, message=str(error))
     except compare.DisagreementError as error:
@@ -79,14 +84,14 @@ def run(request: Request, say: Say) -> Result | Failure:
 
 def _convert(request: Request, say: Say) -> Result:
     source, output = Path(request.source), Path(request.output)
-    _check(request, say)
+    config = _check(request, say)
     say("loading the tokenizer")
     tokenizer = _load_tokenizer(request)
     prompts = compare.encode_prompts(tokenizer)
     say("asking the source model")
     expected, num_parameters = _ask_source(request, prompts)
     say(f"writing openvino-{request.precision}")
-    _export(request)
+    _export_or_explain(request, config)
     if request.precision in {"int8", "int4"}:
         say(f"compressing to {request.precision}")
         _compress(output, request.precision)
@@ -96,12 +101,15 @@ def _convert(request: Request, say: Say) -> Result:
     return Result(agreement=compare.judge(expected, answers, request.precision), num_parameters=num_parameters)
 
 
-def _check(request: Request, say: Say) -> Result:
+def _check_only(request: Request, say: Say) -> Result:
+    _check(request, say)
+    return Result(agreement=None, num_parameters=None)
+
+
+def _check(request: Request, say: Say) -> "PretrainedConfig":
     """Ask the exporter whether it knows this architecture, from config.json alone."""
     say("loading the libraries")
     import torch
-    from optimum.exporters.openvino import main_export  # noqa: F401 - importing it registers the exporters
-    from optimum.exporters.tasks import TasksManager
     from transformers import AutoConfig
 
     torch.set_num_threads(request.threads)
@@ -115,10 +123,10 @@ def _check(request: Request, say: Say) -> Result:
     if quantized:
         method = quantized.get("quant_method", "unknown method") if isinstance(quantized, dict) else "unknown method"
         raise CannotConvert(f"its weights are quantized already ({method}), and only originals can be converted")
-    known = TasksManager._SUPPORTED_MODEL_TYPE.get(config.model_type, {})  # noqa: SLF001 - there is no public list
-    if _TASK not in known.get("openvino", {}):
-        raise CannotConvert(f"the converter knows no text generation for the architecture {config.model_type!r}")
-    return Result(agreement=None, num_parameters=None)
+    if not architectures.is_known_to_converter(config):
+        kind = OnlyTransformers if architectures.is_served_by_transformers(config) else CannotConvert
+        raise kind(f"the converter knows no text generation for the architecture {config.model_type!r}")
+    return cast("PretrainedConfig", config)
 
 
 def _load_tokenizer(request: Request) -> "PreTrainedTokenizerBase":
@@ -157,6 +165,21 @@ def _ask_source(request: Request, prompts: list[list[int]]) -> tuple[list[compar
     return compare.source_logits(run_one, prompts), int(model.num_parameters())
 
 
+def _export_or_explain(request: Request, config: "PretrainedConfig") -> None:
+    """Export; an exporter that lists an architecture and then fails on it is as good as one that does not list it.
+
+    The source model has answered by then, so transformers does know it.
+    """
+    try:
+        _export(request)
+    except Exception as error:
+        failure = _explain(error, Path(request.output))
+        if failure.kind is not FailureKind.ARCHITECTURE or not architectures.is_served_by_transformers(config):
+            raise
+        what = f"{type(error).__name__}: {_first_line(error)}"
+        raise OnlyTransformers(f"the converter fails on the architecture {config.model_type!r} ({what})") from error
+
+
 def _export(request: Request) -> None:
     """Write the IR with 16-bit constants.
 
@@ -169,7 +192,7 @@ def _export(request: Request) -> None:
     main_export(
         request.source,
         request.output,
-        task=_TASK,
+        task=architectures.TASK,
         library_name="transformers",
         ov_config=OVConfig(dtype="fp16" if request.precision == "fp16" else "bf16"),
         convert_tokenizer=True,
@@ -220,7 +243,7 @@ def _explain(error: Exception, output: Path) -> Failure:
     text = _first_line(error)
     if shutil.disk_usage(output).free < _FULL_DISK_BYTES:
         return Failure(kind=FailureKind.DISK, message=f"the disk filled up during the conversion ({text})")
-    if any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY):
+    if isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY):
         return Failure(kind=FailureKind.MEMORY, message=f"the conversion ran out of memory ({text})")
     return Failure(kind=FailureKind.ARCHITECTURE, message=f"the conversion failed ({type(error).__name__}: {text})")
 

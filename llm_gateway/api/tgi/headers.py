@@ -2,17 +2,14 @@
 
 from llm_gateway.telemetry.request_record import RequestRecord
 
-COMPUTE_TYPE = "cpu"
-"""Where the engines of this version compute."""
 
-
-def answer_headers(record: RequestRecord, inputs: str, generated_tokens: int) -> dict[str, str]:
+def answer_headers(record: RequestRecord, inputs: str, generated_tokens: int, device: str) -> dict[str, str]:
     """Describe an answer that is whole: seconds in `x-compute-time`, whole milliseconds in all others with a time."""
     timings = record.timings
     total_s, begun_s, admitted_s = timings.total_s or 0.0, timings.queue_s or 0.0, timings.admitted_s or 0.0
     inference_s = total_s - begun_s
     return {
-        **stream_headers(inputs),
+        **stream_headers(inputs, device),
         "x-compute-time": f"{total_s:.6f}",
         "x-total-time": _milliseconds(total_s),
         "x-validation-time": _milliseconds(begun_s - admitted_s),
@@ -24,9 +21,9 @@ def answer_headers(record: RequestRecord, inputs: str, generated_tokens: int) ->
     }
 
 
-def stream_headers(inputs: str) -> dict[str, str]:
+def stream_headers(inputs: str, device: str) -> dict[str, str]:
     """Describe an answer that is on its way."""
-    return {"x-compute-type": COMPUTE_TYPE, "x-compute-characters": str(len(inputs))}
+    return {"x-compute-type": device, "x-compute-characters": str(len(inputs))}
 
 
 def _milliseconds(seconds: float) -> str:

@@ -6,7 +6,6 @@ from typing import Final
 from llm_gateway import __version__
 from llm_gateway.api.parts import ApiParts
 from llm_gateway.api.tgi.answers import Info
-from llm_gateway.api.tgi.headers import COMPUTE_TYPE
 from llm_gateway.api.tgi.limits import MAX_STOP_SEQUENCES
 
 _ROUTER: Final = "preheat"
@@ -27,7 +26,7 @@ async def server_info(parts: ApiParts) -> Info:
         model_id=settings.model_name,
         model_sha=None if model is None else model.commit,
         model_dtype=None if model is None else model.precision,
-        model_device_type=COMPUTE_TYPE,
+        model_device_type=parts.lifecycle.device,
         model_pipeline_tag="text-generation",
         max_concurrent_requests=settings.max_concurrent_requests,
         max_best_of=settings.max_num_sequences,

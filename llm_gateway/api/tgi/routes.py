@@ -39,7 +39,9 @@ class TgiApi:
         record = current_record.get()
         wanted = await self._read(body, record, streams=True)
         frames = events(self._parts.generator, body, wanted, record)
-        return await stream(request, frames, MEDIA_TYPE, {**HEADERS, **stream_headers(body.inputs)})
+        return await stream(
+            request, frames, MEDIA_TYPE, {**HEADERS, **stream_headers(body.inputs, self._parts.lifecycle.device)}
+        )
 
     async def compat_generate(self, body: CompatBody, request: Request) -> Response:
         """Answer in one of the two ways; all at once, in a list of one.
@@ -69,7 +71,9 @@ class TgiApi:
         wanted = await self._read(body, record, streams=False)
         answers = await unless_client_leaves(request, collect(self._parts.generator, wanted, record))
         generated_tokens = num_tokens(answers[likeliest(answers)], record.usage)
-        return to_answer(answers, body, wanted), answer_headers(record, body.inputs, generated_tokens)
+        return to_answer(answers, body, wanted), answer_headers(
+            record, body.inputs, generated_tokens, self._parts.lifecycle.device
+        )
 
     async def _read(self, body: InputsBody, record: RequestRecord, *, streams: bool) -> GenerationRequest:
         how = body.how

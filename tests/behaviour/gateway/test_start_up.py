@@ -132,7 +132,6 @@ def test_without_preload_a_failed_load_is_told_and_tried_again_at_the_next_reque
         ("GATEWAY_PORT", "eighty", "GATEWAY_PORT is 'eighty'"),
         ("MAX_NUM_SEQS", "0", "MAX_NUM_SEQS is '0'"),
         ("PERFORMANCE_PROFILE", "fastest", "PERFORMANCE_PROFILE is 'fastest'"),
-        ("PERFORMANCE_PROFILE", "gpu_accelerated", "no engine for GPUs"),
         ("KV_CACHE_SIZE", "lots", "KV_CACHE_SIZE is 'lots'"),
     ],
 )
@@ -189,3 +188,27 @@ def test_weights_that_are_mended_are_loaded_without_a_restart(demo_store: Path, 
         running.wait_for("phase", phase="waiting_for_weights")
         weights.write_bytes(whole)
         running.wait_until_ready()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"PERFORMANCE_PROFILE": "gpu_accelerated"}, "no GPU can be used: nvidia-smi"),
+        ({"ENGINE": "vllm"}, "vllm is needed to serve this, and not installed here"),
+    ],
+)
+def test_an_engine_that_cannot_be_used_ends_the_gateway_with_what_was_looked_for(
+    demo_store: Path, settings: dict[str, str], sentence: str
+) -> None:
+    with gateway(demo_store, **settings) as running:
+        assert running.exit_code() == 25
+        assert any(sentence in str(line.get("reason")) for line in running.log)
+
+
+def test_health_names_the_engine_and_why_it_was_chosen(demo_store: Path) -> None:
+    with gateway(demo_store, PERFORMANCE_PROFILE="vm_optimized") as running:
+        assert running.wait_for("engine", engine="openvino", device="cpu")
+        running.wait_until_ready()
+        state = running.client.get("/health").json()
+        assert (state["engine"], state["device"]) == ("openvino", "cpu")
+        assert "PERFORMANCE_PROFILE=vm_optimized" in state["engine_reason"]

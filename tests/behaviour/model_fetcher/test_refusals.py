@@ -105,7 +105,6 @@ def test_a_repository_of_pickles_is_refused(fetcher: Fetcher, hub: Hub) -> None:
         ("VERIFY", "sometimes"),
         ("STALL_TIMEOUT_S", "-1"),
         ("PERFORMANCE_PROFILE", "warp_speed"),
-        ("PERFORMANCE_PROFILE", "gpu_accelerated"),
         ("MODEL_NAME", "gpt2"),
         ("HF_ENDPOINT", "hub.example"),
     ],

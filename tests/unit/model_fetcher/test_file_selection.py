@@ -1,5 +1,7 @@
 """Which files of a repository are fetched, decided by their names."""
 
+import re
+
 import pytest
 
 from model_fetcher.errors import NothingUsableError
@@ -11,8 +13,16 @@ INDEX = "model.safetensors.index.json"
 SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
 
 
+IR = ["openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml"]
+
+
 def choose(*paths: str, index: list[str] | None = None, allow_pickle: bool = False, code: bool = False) -> Selection:
     return select_files(paths, lambda _: index or [], allow_pickle=allow_pickle, trust_remote_code=code)
+
+
+def choose_safetensors(*paths: str, code: bool = False) -> Selection:
+    """With pickles allowed, which changes nothing here."""
+    return select_files(paths, lambda _: SHARDS, allow_pickle=True, trust_remote_code=code, only_safetensors=True)
 
 
 def test_small_files_come_first_and_the_configuration_before_all() -> None:
@@ -82,6 +92,38 @@ def test_a_safe_format_wins_even_where_pickles_are_allowed() -> None:
 def test_code_needs_permission() -> None:
     assert "modeling.py" not in choose(WHOLE, "modeling.py", *TEXT).paths
     assert "modeling.py" in choose(WHOLE, "modeling.py", *TEXT, code=True).paths
+
+
+def test_where_only_safetensors_are_loaded_they_win_over_everything() -> None:
+    selection = choose_safetensors(WHOLE, "pytorch_model.bin", *IR, *TEXT)
+    assert selection.weight_format is WeightFormat.SAFETENSORS
+    assert set(selection.paths) == {WHOLE, *TEXT}
+    assert choose_safetensors(INDEX, *SHARDS, *TEXT).weights == tuple(SHARDS)
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"),
+    [
+        (IR, "only as OpenVINO IR, and engines for GPUs load only .*; set MODEL_NAME to the original repository"),
+        (["pytorch_model.bin"], "only as pickles .*engines for GPUs load nothing else, whatever ALLOW_PICKLE says"),
+        (["weights.Q4_K_M.gguf"], "GGUF"),
+    ],
+)
+def test_where_only_safetensors_are_loaded_nothing_else_will_do(paths: list[str], sentence: str) -> None:
+    with pytest.raises(NothingUsableError) as caught:
+        choose_safetensors(*paths, *TEXT)
+    assert re.search(sentence, str(caught.value))
+
+
+def test_weights_that_are_served_as_published_bring_their_tokenizer() -> None:
+    with pytest.raises(NothingUsableError, match=r"no tokenizer\.json"):
+        choose_safetensors(WHOLE, "config.json", "vocab.json", "merges.txt")
+    assert choose(WHOLE, "config.json", "vocab.json", "merges.txt").weights == (WHOLE,)
+
+
+def test_code_needs_permission_where_safetensors_are_served_too() -> None:
+    assert "modeling.py" not in choose_safetensors(WHOLE, "modeling.py", *TEXT).paths
+    assert "modeling.py" in choose_safetensors(WHOLE, "modeling.py", *TEXT, code=True).paths
 
 
 def test_names_that_lead_outside_the_folder_do_not_exist() -> None:

@@ -1,5 +1,6 @@
 """What a run would do, and the refusals that come before it does anything."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,8 @@ def test_too_little_memory_is_refused_with_both_numbers_and_its_source(tmp_path:
     expected = r"needs about 3\.0 GB of memory, 1\.0 GB are available \(cgroup limit\)"
     with pytest.raises(NotEnoughMemoryError, match=expected):
         refuse_what_cannot_fit(plan_of(tmp_path, memory_bytes=3 * 10**9), StoreLayout(tmp_path), memory)
+
+
+def test_what_is_not_converted_needs_no_memory(tmp_path: Path) -> None:
+    plan = replace(plan_of(tmp_path, memory_bytes=3 * 10**9), conversion=None)
+    refuse_what_cannot_fit(plan, StoreLayout(tmp_path), MemoryFacts(limit_bytes=1, available_bytes=1, source="machine"))

@@ -32,6 +32,29 @@ def test_the_environment_stands_above_the_profile(monkeypatch: pytest.MonkeyPatc
     assert load_settings().quantization is Quantization.INT4
 
 
+@pytest.mark.parametrize(
+    ("profile", "families"),
+    [
+        ("gpu_accelerated", ("safetensors",)),
+        ("cpu_optimized", ("openvino", "safetensors")),
+        ("vm_optimized", ("openvino", "safetensors")),
+    ],
+)
+def test_the_profile_says_which_forms_of_a_model_answer(
+    monkeypatch: pytest.MonkeyPatch, profile: str, families: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PERFORMANCE_PROFILE", profile)
+    settings = load_settings()
+    assert settings.families == families
+    assert settings.converts is ("openvino" in families)
+
+
+def test_auto_becomes_the_profile_that_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERFORMANCE_PROFILE", "auto")
+    monkeypatch.setenv("MEMORY_LIMIT", "1g")
+    assert load_settings().performance_profile == "vm_optimized"
+
+
 def test_an_empty_value_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("PERFORMANCE_PROFILE", "QUANTIZATION", "MODEL_NAME", "HF_TOKEN", "STALL_TIMEOUT_S", "MODEL_STORE"):
         monkeypatch.setenv(key, "")

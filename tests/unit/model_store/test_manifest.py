@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from model_store.layout import StoreLayout
 from model_store.manifest import (
     Manifest,
     ManifestUnreadableError,
@@ -17,7 +16,6 @@ from model_store.manifest import (
     read_manifest,
     write_manifest,
 )
-from model_store.variants import acceptable_variants, find_published
 
 SHAPE = ModelShape(
     architecture="LlamaForCausalLM",
@@ -118,20 +116,3 @@ def test_only_a_full_check_finds_a_change_that_kept_size_and_time(folder: Path) 
     os.utime(folder / "a.bin", ns=(times.st_atime_ns, times.st_mtime_ns))
     assert check_quickly(folder, files).whole
     assert check_fully(folder, files).mismatched == ("a.bin",)
-
-
-@pytest.mark.parametrize("quantization", ["none", "int8", "int4"])
-def test_ir_as_published_answers_every_precision_but_comes_last(quantization: str) -> None:
-    assert acceptable_variants(quantization)[-1] == "openvino"
-    assert f"openvino-{quantization.replace('none', 'bf16')}" in acceptable_variants(quantization)
-
-
-def test_the_published_variant_of_a_precision_is_found(tmp_path: Path) -> None:
-    layout = StoreLayout(tmp_path)
-    content = layout.variant("org/name", "openvino-int8") / "content"
-    content.mkdir(parents=True)
-    write_manifest(layout.manifest("org/name", "openvino-int8"), manifest_of(content))
-    found = find_published(layout, "org/name", "int8")
-    assert found is not None
-    assert found[1].variant == "openvino-int8"
-    assert find_published(layout, "org/name", "none") is None

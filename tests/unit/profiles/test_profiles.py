@@ -84,7 +84,21 @@ def test_auto_takes_full_precision_where_there_is_room_and_mentions_an_idle_gpu(
     choice = resolve("auto", a_machine(gpu=True))
 
     assert choice.name == "cpu_optimized"
-    assert choice.reason.endswith("the GPU (NVIDIA L4) is not used by this version")
+    assert "the GPU (NVIDIA L4) is left alone" in choice.reason
+
+
+def test_auto_takes_the_gpu_where_there_is_one_and_an_engine_for_it() -> None:
+    choice = resolve("auto", a_machine(memory_gib=4, gpu=True), gpu_image=True)
+
+    assert choice.name == "gpu_accelerated"
+    assert "NVIDIA L4" in choice.reason
+
+
+def test_auto_falls_to_a_profile_for_processors_where_there_is_no_gpu_and_says_what_it_looked_for() -> None:
+    choice = resolve("auto", a_machine(), gpu_image=True)
+
+    assert choice.name == "cpu_optimized"
+    assert "no GPU (/dev/nvidia0" in choice.reason
 
 
 def test_a_named_profile_stays_what_it_is() -> None:
