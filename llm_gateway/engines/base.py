@@ -14,7 +14,7 @@ class RequestRefusedError(Exception):
 
 
 class StepFailedError(Exception):
-    """A step could not be computed, and all sequences that were under way have ended; the engine itself goes on."""
+    """A step could not be computed, and the sequences that are named have ended; the engine itself goes on."""
 
     def __init__(self, refused: dict[int, str], lost: dict[int, str]) -> None:
         super().__init__("; ".join([*refused.values(), *lost.values()]))

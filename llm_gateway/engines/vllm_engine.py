@@ -62,7 +62,8 @@ class VllmEngine:
             vllm_id = self._engine.add_request(
                 str(request.sequence_id), tokens_input(request.prompt_token_ids), _sampling_params(request)
             )
-        except (VLLMClientError, ValueError) as error:
+        except (VLLMClientError, ValueError, RuntimeError) as error:
+            self._engine.abort_request([str(request.sequence_id)])  # it may have been noted in part
             raise RequestRefusedError(f"the engine refused the request: {_sentence(error)}") from error
         self._running[request.sequence_id] = request
         if request.grammar is not None:
@@ -96,7 +97,7 @@ class VllmEngine:
             )
 
     def _cached_tokens(self, vllm_id: str) -> int:
-        """Ask the scheduler what it will ask its cache when the sequence's turn comes; until then it can only grow."""
+        """Ask what the scheduler will ask when the sequence's turn comes; others may change the answer until then."""
         scheduler = self._engine.engine_core.engine_core.scheduler
         _, cached_tokens, _ = scheduler.kv_cache_manager.get_computed_blocks(scheduler.requests[vllm_id])
         return int(cached_tokens)

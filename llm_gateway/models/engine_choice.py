@@ -107,6 +107,8 @@ def _on_gpu(settings: Settings) -> tuple[EngineChoice, ...]:
 def _names_on_gpu(settings: Settings) -> tuple[str, ...]:
     if settings.engine != "auto":
         return (settings.engine,)
+    if settings.quantization != "none":
+        return ("transformers",)  # vLLM compresses nothing to these precisions while it loads
     return ("vllm",) if settings.tensor_parallel_size > 1 else ("vllm", "transformers")
 
 

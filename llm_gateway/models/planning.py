@@ -41,6 +41,15 @@ def plan_for(entry: CatalogEntry, settings: Settings, facts: MachineFacts, choic
         return _plan_shorter(case, refusal)
 
 
+def kv_cache_precision(settings: Settings, facts: MachineFacts, choice: EngineChoice) -> str:
+    """The precision that the KV cache will have: as set, or that of the arithmetic where an engine knows no other."""
+    if choice.engine in {"openvino", "fake"}:
+        return settings.kv_cache_precision
+    if settings.inference_precision != "auto":
+        return settings.inference_precision
+    return "bf16" if choice.device == "cuda" or facts.cpu.has_16_bit_arithmetic else "f32"
+
+
 def _plan_shorter(case: "_Case", refusal: MemoryPlanRefusal) -> MemoryPlan:
     context_tokens = case.entry.manifest.shape.context_tokens // 2
     while context_tokens >= _SHORTEST_UNASKED_TOKENS:
@@ -71,7 +80,9 @@ class _Case:
             limits=self._limits(),
             wishes=CacheWishes(
                 kv_cache_bytes=settings.kv_cache_size,
-                kv_bytes_per_value=bytes_per_cached_value(settings.kv_cache_precision, shape.head_size),
+                kv_bytes_per_value=bytes_per_cached_value(
+                    kv_cache_precision(settings, self.facts, self.choice), shape.head_size
+                ),
                 context_tokens=context_tokens,
                 max_num_seqs=settings.max_num_seqs,
                 max_batched_tokens=settings.max_batched_tokens,

@@ -15,7 +15,7 @@ from llm_gateway.errors import ModelUnloadableError, UnknownModelError
 from llm_gateway.models.budget import MemoryPlan
 from llm_gateway.models.catalog import CatalogEntry
 from llm_gateway.models.engine_choice import EngineChoice, choice_for, engine_choices
-from llm_gateway.models.planning import plan_for
+from llm_gateway.models.planning import kv_cache_precision, plan_for
 from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
 from llm_gateway.prompt.tokenizer import PromptTokenizer, PromptTokenizerError
 from llm_gateway.settings import Settings
@@ -83,7 +83,7 @@ class ModelPool:
         plan = plan_for(entry, settings, facts, choice)
         options = _options(settings, plan, facts, choice)
         tokenizer, template = await asyncio.to_thread(_read_prompt_files, entry.folder)
-        worker = await WorkerProcess.start(options.num_threads)
+        worker = await WorkerProcess.start(options.num_threads, choice.engine)
         try:
             loaded = await worker.client.load(_load_message(entry, choice, options))
         except asyncio.CancelledError:
@@ -123,7 +123,7 @@ def _options(settings: Settings, plan: MemoryPlan, facts: MachineFacts, choice: 
     return EngineOptions(
         num_threads=settings.num_threads or facts.cpu.threads,
         kv_cache_tokens=plan.kv_cache_tokens,
-        kv_cache_precision=settings.kv_cache_precision,
+        kv_cache_precision=kv_cache_precision(settings, facts, choice),
         inference_precision=settings.inference_precision,
         max_num_seqs=settings.max_num_seqs,
         max_batched_tokens=settings.max_batched_tokens,

@@ -22,6 +22,20 @@ _KILL_AFTER_S: Final = 5.0
 _READ_BYTES: Final = 1 << 14
 _NICENESS: Final = 5
 """The gateway answers health checks on the same cores that compute, and needs very little of them: it goes first."""
+_LIBRARY_VARIABLES: Final = {
+    "vllm": {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # else it computes in a further process
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # which cores there are, the container decides
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those that work
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_PLUGINS": "",  # no code that somebody else has installed
+        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_CACHE_ROOT": "/tmp/vllm",  # noqa: S108 - the one place that can be written in the container
+        "GLOO_SOCKET_IFNAME": "lo",
+    },
+}
 
 
 class WorkerProcess:
@@ -34,7 +48,7 @@ class WorkerProcess:
         self._listening = asyncio.create_task(self._repeat_what_it_says())
 
     @classmethod
-    async def start(cls, num_threads: int) -> "WorkerProcess":
+    async def start(cls, num_threads: int, engine: str = "") -> "WorkerProcess":
         """Start a child that waits for its first message."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -44,7 +58,7 @@ class WorkerProcess:
                 "llm_gateway.workers.main",
                 str(theirs.fileno()),
                 pass_fds=[theirs.fileno()],
-                env=_environment(num_threads),
+                env=_environment(num_threads) | library_variables(engine),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -83,6 +97,11 @@ class WorkerProcess:
             for line in said.decode(errors="replace").splitlines():
                 self.last_words.append(line)
                 _log.debug("worker said", line=line, worker=self.pid)
+
+
+def library_variables(engine: str) -> dict[str, str]:
+    """The variables that an engine's library reads while it is imported."""
+    return _LIBRARY_VARIABLES.get(engine, {})
 
 
 def _environment(num_threads: int) -> dict[str, str]:

@@ -15,7 +15,7 @@ pytest.importorskip("bitsandbytes", reason="ENGINE=transformers needs bitsandbyt
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from llm_gateway.engines import transformers_engine
+from llm_gateway.engines import transformers_sampling
 from llm_gateway.engines.base import RequestRefusedError
 from llm_gateway.engines.transformers_engine import TransformersEngine
 from llm_gateway.generation import FinishReason, Sampling, SequenceRequest
@@ -118,7 +118,7 @@ def test_a_nucleus_wider_than_the_first_candidates_is_found_whole(
 ) -> None:
     wide = [_request(seed, sampling=Sampling(temperature=5.0, top_p=0.9, seed=seed)) for seed in range(4)]
     found = _run(engine, *wide)
-    monkeypatch.setattr(transformers_engine, "CANDIDATES", 4)
+    monkeypatch.setattr(transformers_sampling, "CANDIDATES", 4)
     assert _run(engine, *wide) == found
 
 
@@ -162,21 +162,24 @@ def test_all_of_the_sampler_for_every_batch_changes_no_answer(
     chosen = [token_ids for request in requests for token_ids, _ in _run(engine, request)]
     (sampler,) = engine._manager.logit_processor.logits_processor
     monkeypatch.setattr(sampler, "_in_graphs", True)
-    monkeypatch.setattr(sampler, "_wanted", transformers_engine._Wanted(True, True, True, True, True))
+    monkeypatch.setattr(sampler, "_wanted", transformers_sampling._Wanted(True, True, True, True, True))
     assert [token_ids for token_ids, _ in _run(engine, *requests)] == chosen
 
 
-def test_cached_tokens_are_the_whole_pages_that_a_prompt_shares(engine: TransformersEngine) -> None:
-    engine.clear_cache()
+def test_cached_tokens_are_the_whole_pages_that_the_library_kept(engine: TransformersEngine) -> None:
+    """It keeps nothing of the step that a sequence ends with, so an answer of one token leaves no prompt behind."""
     shared = list(range(500, 600))
-    known = []
-    for last in range(3):
-        known.append(engine.begin(_request(prompt_token_ids=[*shared, last], max_tokens=1)))
+
+    def cached(last: int, max_tokens: int) -> int:
+        known = engine.begin(_request(prompt_token_ids=[*shared, last], max_tokens=max_tokens))
         while engine.has_work():
             engine.step()
+        return known
+
     engine.clear_cache()
-    known.append(engine.begin(_request(prompt_token_ids=[*shared, 3], max_tokens=1)))
-    assert known == [0, 96, 96, 0]
+    assert [cached(1, 1), cached(2, 2), cached(3, 2), cached(4, 2)] == [0, 0, 96, 96]
+    engine.clear_cache()
+    assert cached(5, 2) == 0
 
 
 def test_a_prompt_that_fills_the_cache_gets_one_token_and_a_longer_one_a_sentence(engine: TransformersEngine) -> None:
