@@ -1,4 +1,5 @@
-# Two small images from one file: `model_fetcher` (prepares weights) and `llm_gateway` (serves them, without torch).
+# Two small images from one file: `model_fetcher` (prepares weights) and `llm_gateway` (serves them, without torch). Two large
+# ones for the overlays: `llm_gateway_transformers` and `llm_gateway_vllm`, with engines that load published weights.
 #
 #   docker compose build
 #
@@ -25,14 +26,18 @@ RUN cd /venv/lib/python3*/site-packages \
 # Images with engines that load published weights: torch for processors, or for GPUs, whichever index it comes from.
 FROM builder AS torch_builder
 ARG GATEWAY_TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+ARG GATEWAY_CUDA=false
 ENV PIP_INSTALL="python -m pip --python /venv/bin/python install --quiet --no-deps --compile"
 
 FROM torch_builder AS transformers_builder
 COPY requirements/gateway_transformers.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
-    { [ -z "$GATEWAY_TORCH_INDEX_URL" ] \
-      || $PIP_INSTALL --index-url "$GATEWAY_TORCH_INDEX_URL" "$(grep '^torch==' gateway_transformers.txt)"; } \
-    && $PIP_INSTALL -r gateway_transformers.txt
+    if [ -n "$GATEWAY_TORCH_INDEX_URL" ]; then \
+        $PIP_INSTALL --index-url "$GATEWAY_TORCH_INDEX_URL" "$(grep '^torch==' gateway_transformers.txt)"; \
+    fi \
+    && if [ "$GATEWAY_CUDA" = true ]; then cat gateway_transformers.txt; \
+       else grep -vE '^(nvidia|cuda|triton)' gateway_transformers.txt; fi > wanted.txt \
+    && $PIP_INSTALL -r wanted.txt
 
 FROM torch_builder AS vllm_builder
 COPY requirements/gateway_vllm.txt .

