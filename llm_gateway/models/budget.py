@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llm_gateway.errors import MemoryPlanRefusal
-from llm_gateway.models.memory_estimates import overhead_bytes
+from llm_gateway.models.memory_estimates import OPENVINO_WORKER_BYTES, overhead_bytes
 from model_store.manifest import ModelShape
 
 _GIB = 1 << 30
@@ -47,6 +47,8 @@ class CacheWishes:
     context_tokens: int
     max_num_seqs: int
     max_batched_tokens: int = 512
+    process_bytes: int = OPENVINO_WORKER_BYTES
+    """See `memory_estimates.worker_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def _smallest_plan(weights_bytes: int, shape: ModelShape, limits: MemoryLimits, 
     bare = MemoryPlan(
         weights_bytes=weights_bytes,
         kv_cache_bytes=0,
-        overhead_bytes=overhead_bytes(shape, wishes.max_num_seqs, wishes.max_batched_tokens),
+        overhead_bytes=overhead_bytes(shape, wishes.max_num_seqs, wishes.max_batched_tokens, wishes.process_bytes),
         available_bytes=limits.available_bytes,
         kv_cache_tokens=0,
         context_tokens=0,

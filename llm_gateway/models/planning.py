@@ -8,7 +8,12 @@ from llm_gateway.errors import MemoryPlanRefusal
 from llm_gateway.models.budget import Alternative, CacheWishes, MemoryLimits, MemoryPlan, plan_memory
 from llm_gateway.models.catalog import CatalogEntry
 from llm_gateway.models.engine_choice import EngineChoice
-from llm_gateway.models.memory_estimates import bytes_per_cached_value, compressed_weights_bytes, loaded_weights_bytes
+from llm_gateway.models.memory_estimates import (
+    bytes_per_cached_value,
+    compressed_weights_bytes,
+    loaded_weights_bytes,
+    worker_bytes,
+)
 from llm_gateway.settings import Settings
 from machine import MachineFacts
 from model_store.variants import SAFETENSORS
@@ -86,6 +91,7 @@ class _Case:
                 context_tokens=context_tokens,
                 max_num_seqs=settings.max_num_seqs,
                 max_batched_tokens=settings.max_batched_tokens,
+                process_bytes=worker_bytes(self.choice.engine, self.choice.device),
             ),
             alternatives=_alternatives(self.entry),
         )
