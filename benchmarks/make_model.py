@@ -17,6 +17,13 @@ SHAPES: dict[str, dict[str, int]] = {
     "Qwen3-0.6B": {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16},
     "Qwen3-1.7B": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
     "Qwen3-4B": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
+    "Qwen3-8B": {
+        "hidden_size": 4096,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "tie_word_embeddings": False,
+    },
     "tiny": {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 8},
 }
 """Published configurations, and one for what depends on the vocabulary alone; what they share is in `make_weights`."""
@@ -55,10 +62,11 @@ def main() -> None:
     print(f"{arguments.shape}'s shape, {size_bytes / 1e9:.2f} GB, in {arguments.folder}")
 
 
-def make_model(folder: Path, shape: str) -> None:
+def make_model(folder: Path, shape: str, device: str = "cpu") -> None:
     """Write tokenizer, template, configuration and weights into `folder`.
 
-    The same bytes on every run with one version of Python, whose own source is what the tokenizer is trained on.
+    The same bytes on every run with one version of Python, whose own source is what the tokenizer is trained on, and
+    one `device`, which draws the weights: a GPU draws a large model's in seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer()
@@ -66,34 +74,36 @@ def make_model(folder: Path, shape: str) -> None:
     names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "tokenizer_class": "PreTrainedTokenizerFast"}
     (folder / "tokenizer_config.json").write_text(json.dumps(names, indent=2) + "\n", encoding="utf-8")
     (folder / "chat_template.jinja").write_text(_CHAT_TEMPLATE, encoding="utf-8")
-    make_weights(folder, shape)
+    make_weights(folder, shape, device)
 
 
-def make_weights(folder: Path, shape: str) -> None:
-    import transformers  # takes seconds, and the tokenizer alone does without it
+def make_weights(folder: Path, shape: str, device: str = "cpu") -> None:
+    import torch  # they take seconds, and the tokenizer alone does without them
+    import transformers
 
     transformers.set_seed(_SEED)
     config = transformers.Qwen3Config(
-        **SHAPES[shape],
+        **({"tie_word_embeddings": True} | SHAPES[shape]),
         vocab_size=VOCABULARY_TOKENS,
         num_key_value_heads=8,
         head_dim=128,
         max_position_embeddings=40_960,
         rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
         rms_norm_eps=1e-6,
-        tie_word_embeddings=True,
         bos_token_id=END_OF_TEXT_ID,
         eos_token_id=END_OF_TURN_ID,
         pad_token_id=END_OF_TEXT_ID,
     )
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype="bfloat16")
+    with torch.device(device):
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype="bfloat16")
     # Rows near zero never have the largest logit: greedy answers neither stop early nor hold half a character.
     quiet = [*range(256), *range(ORDINARY_TOKENS, VOCABULARY_TOKENS)]
-    model.get_input_embeddings().weight.data[quiet] *= 0.01
+    model.get_output_embeddings().weight.data[quiet] *= 0.01
     model.generation_config.eos_token_id = [END_OF_TURN_ID, END_OF_TEXT_ID]
     model.save_pretrained(folder)
     # The library writes weights for their owner's eyes only; a container runs as somebody else.
-    (folder / "model.safetensors").chmod(0o644)
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def make_tokenizer() -> Tokenizer:

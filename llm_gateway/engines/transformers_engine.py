@@ -251,7 +251,8 @@ def _batching(options: EngineOptions) -> ContinuousBatchingConfig:
         max_blocks_per_request=-(-options.context_tokens // page) or None if options.device == "cuda" else None,
         max_memory_percent=options.gpu_memory_utilization if options.device == "cuda" else 1.0,
         allow_block_sharing=options.prefix_caching,
-        auto_switch_to_flash=options.device == "cuda",
+        # Flash attention calculates in 16 bits alone, and the library does not ask.
+        auto_switch_to_flash=options.device == "cuda" and _dtype(options) is not torch.float32,
         # The library's 8-bit product asks the GPU for outliers and waits for the answer, which no graph can hold.
         use_cuda_graph=False if options.quantization == "int8" else None,
         # With two batches under way, a step would begin before the tokens of the one before it are known here.
