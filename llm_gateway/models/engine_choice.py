@@ -66,6 +66,11 @@ def choice_for(choices: Sequence[EngineChoice], family: str) -> EngineChoice:
         if family in choice.families:
             return choice
     engines = " or ".join(choice.engine for choice in choices)
+    if family == SAFETENSORS:
+        raise EngineRefusal(
+            f"this model's weights are on the volume as they were published, and {engines} cannot load them; "
+            "transformers can: COMPOSE_FILE=compose.yaml:compose.transformers.yaml in .env builds an image that has it"
+        )
     raise EngineRefusal(
         f"the volume holds this model as {family}, which {engines} cannot load; "
         "run the fetcher with the same settings as the gateway"

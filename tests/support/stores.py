@@ -33,3 +33,13 @@ def with_template(demo_store: Path, store: Path, template: str) -> Path:
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     write_manifest(path, msgspec.structs.replace(manifest, files=describe_files(folder)))
     return store
+
+
+def unconvertible_demo(store: Path) -> Path:
+    """A volume on which the demo model is what OpenVINO could not convert."""
+    fetch_demo(store, PERFORMANCE_PROFILE="gpu_accelerated")
+    path = StoreLayout(store).manifest("demo", "safetensors")
+    manifest = read_manifest(path)
+    assert manifest is not None
+    write_manifest(path, msgspec.structs.replace(manifest, unconvertible="the converter does not know it"))
+    return store

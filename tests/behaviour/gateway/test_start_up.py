@@ -10,6 +10,7 @@ import pytest
 from model_store.layout import StoreLayout
 from model_store.progress_note import ProgressNote, write_note
 from tests.support.gateway_process import gateway
+from tests.support.stores import unconvertible_demo
 
 SLOW_LOAD = {"ENGINE": "fake", "FAKE_ENGINE": "load_s=3"}
 
@@ -212,3 +213,9 @@ def test_health_names_the_engine_and_why_it_was_chosen(demo_store: Path) -> None
         state = running.client.get("/health").json()
         assert (state["engine"], state["device"]) == ("openvino", "cpu")
         assert "PERFORMANCE_PROFILE=vm_optimized" in state["engine_reason"]
+
+
+def test_weights_that_only_transformers_can_load_are_told_the_image_that_has_it(tmp_path: Path) -> None:
+    with gateway(unconvertible_demo(tmp_path)) as running:
+        assert running.exit_code() == 25
+        assert any("compose.transformers.yaml" in str(line.get("reason")) for line in running.log)
