@@ -22,6 +22,7 @@ from llm_gateway.workers.protocol import EngineOptions
 from model_store.layout import StoreLayout
 
 SEEDS = range(6)
+_TRIES = 5
 VOCABULARY_TOKENS = 2048
 
 
@@ -70,10 +71,12 @@ class Running:
             ),
         )
 
-    def answers(self, grammars: Sequence[str | None], max_tokens: int = 400) -> list[tuple[str, FinishReason | None]]:
+    def answers(
+        self, grammars: Sequence[str | None], max_tokens: int = 400, first_seed: int = 0
+    ) -> list[tuple[str, FinishReason | None]]:
         """Answer once under each grammar, all in one batch, at a temperature at which the model babbles."""
         for index, grammar in enumerate(grammars):
-            self.engine.begin(self._request(index, grammar, max_tokens))
+            self.engine.begin(self._request(index, grammar, max_tokens, first_seed + index))
         token_ids: list[list[int]] = [[] for _ in grammars]
         finish: list[FinishReason | None] = [None] * len(grammars)
         while self.engine.has_work():
@@ -82,21 +85,24 @@ class Running:
                 finish[chunk.sequence_id] = chunk.finish
         return [(self._reader.decode(ids), end) for ids, end in zip(token_ids, finish, strict=True)]
 
-    def _request(self, index: int, grammar: str | None, max_tokens: int) -> SequenceRequest:
+    def _request(self, index: int, grammar: str | None, max_tokens: int, seed: int) -> SequenceRequest:
         return SequenceRequest(
             sequence_id=index,
             prompt_token_ids=self.tokenizer.encode("Tell me about the port.", add_special_tokens=True),
             max_tokens=max_tokens,
-            sampling=Sampling(temperature=1.5, seed=index),
+            sampling=Sampling(temperature=1.5, seed=seed),
             stop_token_ids=sorted(self.tokenizer.eos_token_ids),
             grammar=grammar,
         )
 
     def finished(self, grammar: str, number: int = len(SEEDS)) -> list[str]:
-        """Return the answers that ended by themselves, of which there are some."""
-        found = [text for text, finish in self.answers([grammar] * number) if finish is FinishReason.STOP]
-        assert found
-        return found
+        """Return the answers that ended by themselves; the model babbles, so it gets several tries at ending one."""
+        for first_seed in range(0, _TRIES * number, number):
+            said = self.answers([grammar] * number, first_seed=first_seed)
+            found = [text for text, finish in said if finish is FinishReason.STOP]
+            if found:
+                return found
+        raise AssertionError(f"none of {_TRIES * number} answers ended by itself")
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +139,8 @@ def test_any_object_parses(running: Running) -> None:
             "maxItems": 4,
         },
         {"anyOf": [{"required": ["a"]}, {"required": ["b"]}], "properties": {"a": {"const": 1}, "b": {"const": 2}}},
-        *({"type": "string", "format": name} for name in ("date", "time", "date-time", "duration", "email", "ipv4")),
-        *({"type": "string", "format": name} for name in ("ipv6", "hostname", "uuid", "uri")),
+        *({"type": "string", "format": name} for name in ("date", "time", "date-time", "duration")),
+        *({"type": "string", "format": name} for name in ("ipv4", "ipv6", "uuid")),
     ],
     ids=lambda schema: str(schema.get("format", sorted(schema))),
 )
@@ -143,6 +149,18 @@ def test_every_answer_that_ended_validates(running: Running, schema: dict[str, A
     for text in running.finished(schema_grammar(schema)):
         assert text == text.strip()
         validator.validate(json.loads(text))
+
+
+@pytest.mark.parametrize("name", ["email", "hostname", "uri"])
+def test_names_of_any_length_are_valid_or_the_beginning_of_what_is(running: Running, name: str) -> None:
+    """Letters are not counted in these, so a model that babbles may not come to their end."""
+    schema = {"type": "string", "format": name}
+    validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+    for text, finish in running.answers([schema_grammar(schema)] * len(SEEDS)):
+        if finish is FinishReason.STOP:
+            validator.validate(json.loads(text))
+        else:
+            assert re.fullmatch(r'"[\w+.@:/?&=%~-]+', text, re.ASCII), text
 
 
 @pytest.mark.parametrize(
