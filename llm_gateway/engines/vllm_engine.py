@@ -90,11 +90,13 @@ class VllmEngine:
         return chunks
 
     def clear_cache(self) -> None:
-        # The memory stays: vLLM takes all of the KV cache's at the start and gives it back with the process.
+        # The KV cache stays as large: vLLM takes all of it at the start and gives it back with the process.
         if not self._engine.reset_prefix_cache():
             raise RuntimeError(
                 "vLLM kept its prefix cache, expected that nothing uses it while no sequence is under way"
             )
+        if self.device == "cuda":
+            torch.cuda.empty_cache()  # what torch keeps of a GPU for later
 
     def _cached_tokens(self, vllm_id: str) -> int:
         """Ask what the scheduler will ask when the sequence's turn comes; others may change the answer until then."""
