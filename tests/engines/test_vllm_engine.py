@@ -107,29 +107,6 @@ def _tokens(engine: "VllmEngine", *requests: SequenceRequest) -> dict[int, list[
     }
 
 
-def test_greedy_answers_are_those_of_transformers(engine: "VllmEngine") -> None:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
-    prompts = [PROMPT, *OTHER_PROMPTS]
-    answers = _tokens(engine, *(_request(index, prompt, stop_token_ids=[]) for index, prompt in enumerate(prompts)))
-    for index, prompt in enumerate(prompts):
-        out = model.generate(
-            torch.tensor([prompt]), max_new_tokens=24, do_sample=False, eos_token_id=None, pad_token_id=0
-        )
-        assert answers[index] == out[0, len(prompt) :].tolist()
-
-
-def test_batched_cached_and_cleared_answers_equal_those_alone(engine: "VllmEngine") -> None:
-    engine.clear_cache()
-    alone = [_tokens(engine, _request(0, prompt))[0] for prompt in OTHER_PROMPTS]
-    together = [_request(index, prompt) for index, prompt in enumerate(OTHER_PROMPTS)]
-    assert list(_tokens(engine, *together).values()) == alone
-    engine.clear_cache()
-    assert list(_tokens(engine, *together).values()) == alone
-
-
 def test_the_blocks_that_the_cache_has_are_known_before_the_first_step(engine: "VllmEngine") -> None:
     engine.clear_cache()
     known = []
@@ -153,61 +130,10 @@ def test_the_end_of_turn_is_named_apart_from_the_answer_and_has_its_own_logprob(
     assert all(logprob <= 0 for chunk in last for logprob in chunk.logprobs or [1.0] if chunk.finish is None)
 
 
-def test_a_sequence_does_not_end_before_its_least_number_of_tokens(engine: "VllmEngine") -> None:
-    first = _tokens(engine, _request(0))[0]
-    stopped = {"stop_token_ids": [first[5]]}
-    assert len(_tokens(engine, _request(0, min_tokens=12, **stopped))[0]) >= 12
-    assert len(_tokens(engine, _request(0, min_tokens=50, max_tokens=9, **stopped))[0]) == 9
-
-
-def test_a_seed_reproduces_whatever_else_is_in_the_batch(engine: "VllmEngine") -> None:
-    hot = Sampling(temperature=2.0, seed=11)
-    alone = _tokens(engine, _request(0, sampling=hot))[0]
-    others = [_request(index, prompt) for index, prompt in enumerate(OTHER_PROMPTS, start=1)]
-    assert _tokens(engine, _request(0, sampling=hot), *others)[0] == alone
-    assert _tokens(engine, _request(0, sampling=Sampling(temperature=2.0, seed=12)))[0] != alone
-
-
 @pytest.mark.parametrize("seed", [-1, -(1 << 70), (1 << 64) - 1, 1 << 70])
 def test_any_integer_is_a_seed(engine: "VllmEngine", seed: int) -> None:
     hot = _request(0, sampling=Sampling(temperature=2.0, seed=seed))
     assert _run(engine, hot) == _run(engine, hot)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"top_k": 2},
-        {"top_p": 0.3},
-        {"min_p": 0.5},
-        {"temperature": 0.2},
-        {"repetition_penalty": 5.0},
-        {"presence_penalty": 2.0},
-        {"frequency_penalty": 2.0},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_each_sampling_key_has_an_effect(engine: "VllmEngine", changes: dict[str, Any]) -> None:
-    plain: dict[str, Any] = {"temperature": 2.0, "seed": 5}
-    changed = _request(0, sampling=Sampling(**(plain | changes)))
-    assert _tokens(engine, changed) != _tokens(engine, _request(0, sampling=Sampling(**plain)))
-
-
-def test_half_of_many_sequences_can_be_cancelled(engine: "VllmEngine") -> None:
-    alone = _tokens(engine, _request(0))[0]
-    for sequence_id in range(64):
-        engine.begin(_request(sequence_id))
-    engine.step()
-    for sequence_id in range(0, 64, 2):
-        engine.cancel(sequence_id)
-    engine.cancel(0)
-    left: dict[int, list[int]] = {}
-    while engine.has_work():
-        for chunk in engine.step():
-            left.setdefault(chunk.sequence_id, []).extend(chunk.token_ids)
-    assert set(left) == set(range(1, 64, 2))
-    assert all(tokens == alone[-len(tokens) :] for tokens in left.values())
-    engine.clear_cache()
 
 
 def test_sequences_that_outgrow_the_cache_together_all_finish(engine: "VllmEngine") -> None:
