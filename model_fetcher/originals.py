@@ -35,7 +35,7 @@ def instead_of_converting(plan: Plan, error: OnlyTransformersError, settings: Se
     # Between a third and a half: measured with the shape of Qwen3-0.6B on two cores, with one to eight streams.
     log.warning(
         "convert: %s; %s is published as it is and served by the transformers engine, which on a CPU makes about "
-        "a third to a half of the tokens per second that OpenVINO makes%s",
+        "two fifths of the tokens per second that OpenVINO makes, and a fifth with many at once%s",
         error.reason,
         plan.model,
         later,

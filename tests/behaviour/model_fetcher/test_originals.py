@@ -19,7 +19,7 @@ UNREACHABLE = {"HF_ENDPOINT": "http://127.0.0.1:1"}
 WEIGHTS = "model.safetensors"
 NAME = "team/demo"
 NO_CONVERSION = "the converter knows no text generation for the architecture 'helium'"
-THE_COST = "about a third to a half of the tokens per second that OpenVINO makes"
+THE_COST = "about two fifths of the tokens per second that OpenVINO makes"
 
 
 def demo_as(model_type: str, architecture: str, name: str = NAME) -> Repository:
