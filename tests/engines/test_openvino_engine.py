@@ -13,16 +13,7 @@ from llm_gateway.prompt.chat_template import ChatTemplate
 from llm_gateway.prompt.tokenizer import PromptTokenizer
 from llm_gateway.workers.protocol import EngineOptions
 from model_store.layout import StoreLayout
-
-QUESTIONS = (
-    "How do I change the port?",
-    "Which profiles are there?",
-    "What does the health check tell me?",
-    "How do I serve my own model?",
-    "Count from 1 to 10.",
-    "What is the warm-up?",
-)
-GREEDY = Sampling(temperature=0)
+from tests.engines.conformance import QUESTIONS, request
 
 
 def _entry(store: Path, quantization: str) -> CatalogEntry:
@@ -67,17 +58,6 @@ def prompts(entry: CatalogEntry, tokenizer: PromptTokenizer) -> list[list[int]]:
     return [tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
-def _request(sequence_id: int, prompt: Sequence[int], tokenizer: PromptTokenizer, **changes: object) -> SequenceRequest:
-    fields: dict[str, object] = {
-        "sequence_id": sequence_id,
-        "prompt_token_ids": list(prompt),
-        "max_tokens": 80,
-        "sampling": GREEDY,
-        "stop_token_ids": sorted(tokenizer.eos_token_ids),
-    }
-    return SequenceRequest(**(fields | changes))  # type: ignore[arg-type]
-
-
 def _run(engine: Engine, requests: Sequence[SequenceRequest]) -> dict[int, tuple[list[int], FinishReason | None]]:
     """Begin them all, step until nothing is left, and return what each produced."""
     for request in requests:
@@ -95,9 +75,9 @@ def _run(engine: Engine, requests: Sequence[SequenceRequest]) -> dict[int, tuple
 def test_logprobs_are_those_of_the_model_before_any_temperature(
     engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
 ) -> None:
-    plain = _chunks(engine, _request(0, prompts[0], tokenizer, logprobs=True))
+    plain = _chunks(engine, request(0, prompts[0], tokenizer, logprobs=True))
     cold = Sampling(temperature=0.1, seed=1)
-    sampled = _chunks(engine, _request(0, prompts[0], tokenizer, logprobs=True, sampling=cold))
+    sampled = _chunks(engine, request(0, prompts[0], tokenizer, logprobs=True, sampling=cold))
     assert [chunk.token_ids for chunk in sampled] == [chunk.token_ids for chunk in plain]
     for one, other in zip(sampled, plain, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
@@ -109,14 +89,14 @@ def test_cached_tokens_are_what_the_engine_does_not_compute_again(
     """With 32 tokens a step, the steps until the first token say how much of a prompt was computed."""
     engine = _engine(entry, max_batched_tokens=32, kv_cache_tokens=1024)
     shared = list(range(300, 556))
-    assert _cached_and_steps(engine, _request(0, [*shared, 5, 6, 7], tokenizer, max_tokens=2)) == (0, 9)
-    assert _cached_and_steps(engine, _request(1, [*shared, 8, 9], tokenizer, max_tokens=2)) == (256, 1)
-    assert _cached_and_steps(engine, _request(2, [*shared[:128], 8, 9], tokenizer, max_tokens=2)) == (128, 1)
+    assert _cached_and_steps(engine, request(0, [*shared, 5, 6, 7], tokenizer, max_tokens=2)) == (0, 9)
+    assert _cached_and_steps(engine, request(1, [*shared, 8, 9], tokenizer, max_tokens=2)) == (256, 1)
+    assert _cached_and_steps(engine, request(2, [*shared[:128], 8, 9], tokenizer, max_tokens=2)) == (128, 1)
     filler = list(range(600, 1600))
-    _run(engine, [_request(3, filler, tokenizer, max_tokens=2)])
-    assert _cached_and_steps(engine, _request(4, [*shared, 8, 9], tokenizer, max_tokens=2)) == (0, 9)
+    _run(engine, [request(3, filler, tokenizer, max_tokens=2)])
+    assert _cached_and_steps(engine, request(4, [*shared, 8, 9], tokenizer, max_tokens=2)) == (0, 9)
     engine.clear_cache()
-    assert _cached_and_steps(engine, _request(5, [*shared, 8, 9], tokenizer, max_tokens=2)) == (0, 9)
+    assert _cached_and_steps(engine, request(5, [*shared, 8, 9], tokenizer, max_tokens=2)) == (0, 9)
 
 
 def _cached_and_steps(engine: OpenVinoEngine, request: SequenceRequest) -> tuple[int, int]:
@@ -140,19 +120,19 @@ def _chunks(engine: Engine, request: SequenceRequest) -> list[TokenChunk]:
 def test_a_format_that_the_library_cannot_read_ends_what_was_under_way_and_the_engine_goes_on(
     engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
 ) -> None:
-    alone = _run(engine, [_request(0, prompts[0], tokenizer)])
-    engine.begin(_request(0, prompts[0], tokenizer))
-    engine.begin(_request(1, prompts[1], tokenizer, grammar="root ::= nowhere"))
+    alone = _run(engine, [request(0, prompts[0], tokenizer)])
+    engine.begin(request(0, prompts[0], tokenizer))
+    engine.begin(request(1, prompts[1], tokenizer, grammar="root ::= nowhere"))
     with pytest.raises(StepFailedError) as failed:
         engine.step()
     assert (list(failed.value.refused), list(failed.value.lost)) == ([1], [0])
     assert "\n" not in failed.value.refused[1]
-    assert _run(engine, [_request(0, prompts[0], tokenizer)]) == alone
+    assert _run(engine, [request(0, prompts[0], tokenizer)]) == alone
 
 
 def test_what_the_library_refuses_is_one_sentence(engine: OpenVinoEngine, tokenizer: PromptTokenizer) -> None:
     with pytest.raises(RequestRefusedError) as refused:
-        engine.begin(_request(0, [], tokenizer))
+        engine.begin(request(0, [], tokenizer))
     assert "\n" not in str(refused.value)
     assert not engine.has_work()
 
@@ -161,7 +141,7 @@ def test_sequences_that_outgrow_the_cache_together_all_finish(entry: CatalogEntr
     """The library preempts and recomputes: nobody is lost."""
     small = _engine(entry, kv_cache_tokens=512)
     prompt = tokenizer.encode("warm " * 40, add_special_tokens=True)
-    requests = [_request(index, prompt, tokenizer, max_tokens=200, stop_token_ids=[]) for index in range(4)]
+    requests = [request(index, prompt, tokenizer, max_tokens=200, stop_token_ids=[]) for index in range(4)]
     assert {len(token_ids) for token_ids, _ in _run(small, requests).values()} == {200}
 
 
@@ -170,7 +150,7 @@ def test_int8_answers_as_full_precision_does(
 ) -> None:
     """Greedy answers to the handbook's questions are the same text; the manifest has the finer measure."""
     int8 = _engine(_entry(demo_store, "int8"), kv_cache_precision="u8")
-    requests = [_request(index, prompt, tokenizer) for index, prompt in enumerate(prompts)]
+    requests = [request(index, prompt, tokenizer) for index, prompt in enumerate(prompts)]
     full, quantized = _run(engine, requests), _run(int8, requests)
     same = sum(full[index] == quantized[index] for index in full)
     assert same >= len(prompts) - 1
