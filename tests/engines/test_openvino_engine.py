@@ -60,9 +60,9 @@ def prompts(entry: CatalogEntry, tokenizer: PromptTokenizer) -> list[list[int]]:
 
 def _run(engine: Engine, requests: Sequence[SequenceRequest]) -> dict[int, tuple[list[int], FinishReason | None]]:
     """Begin them all, step until nothing is left, and return what each produced."""
-    for request in requests:
-        engine.begin(request)
-    produced: dict[int, list[int]] = {request.sequence_id: [] for request in requests}
+    for one in requests:
+        engine.begin(one)
+    produced: dict[int, list[int]] = {one.sequence_id: [] for one in requests}
     finish: dict[int, FinishReason | None] = dict.fromkeys(produced)
     while engine.has_work():
         for chunk in engine.step():
