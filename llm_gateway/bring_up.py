@@ -158,9 +158,10 @@ class BringUp:
             unloading.cancel()
 
     async def _until_unload_is_due(self) -> None:
-        await self._generator.unload_wanted.wait()
-        while self._generator.places.taken:
-            await self._generator.places.until_empty()
+        wanted, places = self._generator.unload_wanted, self._generator.places
+        while places.taken or not wanted.is_set():
+            await wanted.wait()
+            await places.until_empty()
 
     async def _after_a_death(self, model: LoadedModel, how: str, lived_s: float) -> None:
         _log.error("worker died", how=how, model=model.name, lived_s=round(lived_s, 1))

@@ -96,9 +96,11 @@ class Generator:
                 "MODEL_PRELOAD=false loads it on demand and lets it be unloaded"
             )
         self.unload_wanted.set()
-        while self._lifecycle.phase is Phase.READY:
-            await self._lifecycle.wait_for_change()
-        self.unload_wanted.clear()
+        try:
+            while self._lifecycle.phase is Phase.READY:
+                await self._lifecycle.wait_for_change()
+        finally:  # whoever stops waiting takes the wish along, or the next load would be undone
+            self.unload_wanted.clear()
 
     async def model(self) -> LoadedModel:
         """Return the served model, for what it can do; where it is loaded on demand, hold a place and wait for it.

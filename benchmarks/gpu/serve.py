@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -116,11 +117,10 @@ class Serve:
                 raise ContenderFailedError(
                     f"serve ended with {self._process.returncode}; its log ends {self._last()!r}"
                 )
-            try:
+            with suppress(httpx.TransportError):  # nobody listens yet: it loads the model first
                 if httpx.get(f"{self._url}/health", trust_env=False).is_success:
                     return
-            except httpx.TransportError:
-                time.sleep(_POLL_S)  # nobody listens yet: it loads the model first
+            time.sleep(_POLL_S)  # it has no other way to say that it is ready
         raise ContenderFailedError(f"serve was not ready within {PATIENCE_S:.0f} s")
 
     def _last(self) -> str:

@@ -78,7 +78,8 @@ class ModelPool:
             ModelUnloadableError: the tokenizer or the engine could not load it.
         """
         settings, facts = self._settings, machine.look()
-        choice = choice_for(engine_choices(settings), entry.family)
+        # On a GPU the driver is asked, which can take seconds; the event loop must stay free to answer health checks.
+        choice = choice_for(await asyncio.to_thread(engine_choices, settings), entry.family)
         _log.info("engine", engine=choice.engine, device=choice.device, because=choice.reason)
         plan = plan_for(entry, settings, facts, choice)
         options = _options(settings, plan, facts, choice)
