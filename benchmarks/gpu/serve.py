@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.gpu.in_process import PATIENCE_S
-from benchmarks.gpu.workload import PAGE_TOKENS, Answered, ContenderFailedError, Prompt, Setup
+from benchmarks.gpu.workload import PAGE_TOKENS, Answered, ContenderFailedError, Setup
+from benchmarks.prompts import Prompt
 
 PACKAGES = ("transformers", "typer", "rich", "pydantic", "fastapi", "uvicorn", "openai")
 _QUANTIZATIONS = {"bfloat16": [], "int8": ["--quantization", "bnb-8bit"], "nf4": ["--quantization", "bnb-4bit"]}

@@ -103,7 +103,7 @@ class _TokenFacts:
     """Tokens such as `<0x0A>` that stand for one byte; empty where the decoder does not read them so."""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)  # it keeps its tokenizer alive, which can be 34 MiB, and one model is served at a time
 def _facts(tokenizer: Tokenizer) -> _TokenFacts:
     added = tokenizer.get_added_tokens_decoder()
     return _TokenFacts(

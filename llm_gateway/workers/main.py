@@ -6,7 +6,6 @@ Each turn of the loop takes the messages that have come, steps the engine once i
 sequences gained in one message. When the gateway's end of the socket closes, the process ends.
 """
 
-import ctypes
 import os
 import socket
 import sys
@@ -19,6 +18,7 @@ import msgspec
 from llm_gateway.engines.base import Engine, RequestRefusedError, StepFailedError
 from llm_gateway.engines.choose import build_engine
 from llm_gateway.generation import SequenceRequest
+from llm_gateway.heap import return_free_memory
 from llm_gateway.workers.protocol import (
     Begun,
     CacheCleared,
@@ -146,7 +146,7 @@ class Worker:
     def _clear_cache(self) -> None:
         before = resident_bytes(os.getpid())
         self._engine.clear_cache()
-        _return_free_memory()
+        return_free_memory()
         self._clear_wanted = False
         self._channel.send(CacheCleared(max(0, before - resident_bytes(os.getpid()))))
         while self._held_back:
@@ -185,13 +185,6 @@ def _load(channel: Channel) -> Engine | None:
         )
     )
     return engine
-
-
-def _return_free_memory() -> None:
-    """Ask glibc to give freed memory back; another C library has no such call and keeps it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 if __name__ == "__main__":

