@@ -21,7 +21,7 @@ from benchmarks.servers.contenders import everyone
 from benchmarks.servers.measuring import QUICK, Size, Turn
 from benchmarks.servers.preparing import Forms
 from benchmarks.servers.publish import RESULTS_ROOT, publish, results_folder
-from benchmarks.servers.records import Machine, Measurement
+from benchmarks.servers.records import Failure, Machine, Measurement
 from benchmarks.servers.results import Results, save
 from machine.cpu import usable_cpus
 
@@ -40,9 +40,17 @@ def main() -> None:
         servers = [server for server in servers if server.key in arguments.only]
     results = _empty_results(arguments, generator, servers)
     folder = results_folder(results, arguments.results)
+    if arguments.rounds > 1:
+        results.failures += [
+            Failure(contender=server.key, reason=server.only_first_round, kind="left out")
+            for server in servers
+            if server.only_first_round
+        ]
     for number in range(1, arguments.rounds + 1):
         results.bandwidth_gb_s.append(read_bandwidth_gb_s())
         for server in servers:
+            if server.only_first_round and number > 1:
+                continue
             _take_turn(Turn(number, server, forms.published, QUICK if arguments.quick else Size()), results, folder)
     readme = publish(results, folder)
     print(readme.read_text(encoding="utf-8"), *verdicts.lines(results), f"In {folder}.", sep="\n")

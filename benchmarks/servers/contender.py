@@ -27,8 +27,8 @@ class Server:
     """Keys of every request, beside prompt, model and `max_tokens`: greedy, and never at an end before the limit."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Cells that are not asked, and why."""
-    only_once: Mapping[str, str] = field(default_factory=dict)
-    """Cells that are asked in the first round alone, and why."""
+    only_first_round: str = ""
+    """Why the server takes part in the first round alone, if it does."""
 
     @property
     def key(self) -> str:

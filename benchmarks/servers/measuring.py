@@ -129,14 +129,6 @@ class Turn:
     def _skipped(self, key: str) -> Failure | None:
         if key in self.server.left_out:
             return Failure(contender=self.server.key, cell=key, reason=self.server.left_out[key], kind="left out")
-        if key in self.server.only_once and self.round > 1:
-            return Failure(
-                contender=self.server.key,
-                cell=key,
-                round=self.round,
-                reason=self.server.only_once[key],
-                kind="left out",
-            )
         return None
 
     def _prompts(self, length: int, count: int, what: str) -> list[Prompt]:

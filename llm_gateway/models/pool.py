@@ -82,13 +82,19 @@ class ModelPool:
         choice = choice_for(await asyncio.to_thread(engine_choices, settings), entry.family)
         _log.info("engine", engine=choice.engine, device=choice.device, because=choice.reason)
         plan = plan_for(entry, settings, facts, choice)
-        options = _options(settings, plan, facts, choice)
-        tokenizer, template = await asyncio.to_thread(_read_prompt_files, entry.folder)
+        options = engine_options(settings, plan, facts, choice)
         worker = await WorkerProcess.start(options.num_threads, choice.engine)
         try:
-            loaded = await worker.client.load(_load_message(entry, choice, options))
+            # The vocabulary is read here while the weights are read there.
+            (tokenizer, template), loaded = await asyncio.gather(
+                asyncio.to_thread(_read_prompt_files, entry.folder),
+                worker.client.load(_load_message(entry, choice, options)),
+            )
         except asyncio.CancelledError:
             await worker.stop("the gateway is stopping")
+            raise
+        except ModelUnloadableError:
+            await worker.stop("the model could not be loaded")
             raise
         if isinstance(loaded, LoadFailed):
             await worker.stop("the model could not be loaded")
@@ -120,7 +126,8 @@ class ModelPool:
             await self.unload(name, farewell)
 
 
-def _options(settings: Settings, plan: MemoryPlan, facts: MachineFacts, choice: EngineChoice) -> EngineOptions:
+def engine_options(settings: Settings, plan: MemoryPlan, facts: MachineFacts, choice: EngineChoice) -> EngineOptions:
+    """Bring settings, plan and machine together as the numbers that an engine is built with."""
     return EngineOptions(
         num_threads=settings.num_threads or facts.cpu.threads,
         kv_cache_tokens=plan.kv_cache_tokens,

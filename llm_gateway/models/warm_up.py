@@ -25,13 +25,14 @@ _MOST_TOKENS_PER_WORD = 4
 _ANSWER_TOKENS = 4
 """Enough for the first decode steps of each length; more would only delay the opening of a large model."""
 _GREEDY = Sampling(temperature=0)
-_MEASURED = GenerationRequest(
+MEASURED = GenerationRequest(
     request_id="warm-up",
     prompt=PromptSource(text="How warm is it inside?", raw=True),
     max_tokens=32,
     sampling=_GREEDY,
     ignore_eos=True,
 )
+"""The request whose speed becomes the figures in `/health`."""
 
 
 class WarmUpPrompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +50,9 @@ async def warm_up(answer: Answer, model: LoadedModel, warmup_file: Path | None) 
         ModelUnloadableError: a prompt brought no token, or `WARMUP_FILE` cannot be used.
     """
     users = list(_read(warmup_file)) if warmup_file else []
-    for request in _own_prompts(model.context_tokens):
+    for request in own_prompts(model.context_tokens):
         await _run(answer, request)
-    measured = await _run(answer, _MEASURED)
+    measured = await _run(answer, MEASURED)
     for request in users:
         await _run(answer, request)
     return Figures(
@@ -64,7 +65,8 @@ async def warm_up(answer: Answer, model: LoadedModel, warmup_file: Path | None) 
     )
 
 
-def _own_prompts(context_tokens: int) -> Iterator[GenerationRequest]:
+def own_prompts(context_tokens: int) -> Iterator[GenerationRequest]:
+    """Prompts of a few lengths, as far as the context has room for them."""
     for words in _PROMPT_WORDS:
         if _MOST_TOKENS_PER_WORD * words + _ANSWER_TOKENS < context_tokens:
             prompt = " ".join(f"warm{index}" for index in range(words))

@@ -58,7 +58,7 @@ class WorkerProcess:
                 "llm_gateway.workers.main",
                 str(theirs.fileno()),
                 pass_fds=[theirs.fileno()],
-                env=_environment(num_threads) | library_variables(engine),
+                env=worker_environment(num_threads) | library_variables(engine),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -104,7 +104,8 @@ def library_variables(engine: str) -> dict[str, str]:
     return _LIBRARY_VARIABLES.get(engine, {})
 
 
-def _environment(num_threads: int) -> dict[str, str]:
+def worker_environment(num_threads: int) -> dict[str, str]:
+    """The whole environment of a worker, but for what its engine's library wants."""
     threads = str(num_threads)
     return inherited_environment() | {
         "OMP_NUM_THREADS": threads,

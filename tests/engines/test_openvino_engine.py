@@ -149,7 +149,7 @@ def test_int8_answers_as_full_precision_does(
     demo_store: Path, engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
 ) -> None:
     """Greedy answers to the handbook's questions are the same text; the manifest has the finer measure."""
-    int8 = _engine(_entry(demo_store, "int8"), kv_cache_precision="u8")
+    int8 = _engine(_entry(demo_store, "int8"), kv_cache_precision="u8", quantization="int8")
     requests = [request(index, prompt, tokenizer) for index, prompt in enumerate(prompts)]
     full, quantized = _run(engine, requests), _run(int8, requests)
     same = sum(full[index] == quantized[index] for index in full)
