@@ -14,7 +14,6 @@ from benchmarks.engine.from_settings import setup_for
 from benchmarks.engine.gateway import Gateway
 from benchmarks.engine.plain_client import ask
 from benchmarks.engine.quiet import Meanwhile
-from benchmarks.engine.setup import Setup
 from benchmarks.engine.workloads import answer
 from benchmarks.load_generator import Answers, Load, run_load
 from benchmarks.prompts import Prompt, Prompts
@@ -61,7 +60,7 @@ def compare(profiles: Sequence[str], prompt_tokens: int, output_tokens: int, rou
         setup = setup_for(profile, "raw")
         with Gateway(port, PERFORMANCE_PROFILE=profile) as gateway, EngineChild(setup) as raw:
             gateway.wait_until_ready()
-            pair = _Pair(gateway, raw, setup, output_tokens)
+            pair = _Pair(gateway, raw, output_tokens)
             prompts = Prompts(setup.folder, prompt_tokens)
             pair.warm_up(prompts)
             for number in range(rounds):
@@ -71,10 +70,9 @@ def compare(profiles: Sequence[str], prompt_tokens: int, output_tokens: int, rou
 class _Pair:
     """The gateway and the raw engine, both loaded."""
 
-    def __init__(self, gateway: Gateway, raw: EngineChild, setup: Setup, output_tokens: int) -> None:
+    def __init__(self, gateway: Gateway, raw: EngineChild, output_tokens: int) -> None:
         self._gateway = gateway
         self._raw = raw
-        self._folder = setup.folder
         self._tokens = output_tokens
         self._model = os.environ.get("MODEL_NAME", "demo")
 
@@ -134,4 +132,4 @@ class _Pair:
         return _MS_PER_S * statistics.median(answered.first_token_s)
 
     def _run_load(self, prompts: Sequence[Prompt], tokens: int, streams: int) -> Answers:
-        return run_load(self._gateway.url, self._model, self._folder, Load(prompts, streams, tokens))
+        return run_load(self._gateway.url, self._model, Load(prompts, streams, tokens))

@@ -51,6 +51,8 @@ def main() -> None:
         for server in servers:
             if server.only_first_round and number > 1:
                 continue
+            # Other tenants of a shared machine take of it: the best reading of a round is nearest to what there is.
+            results.bandwidth_gb_s[-1] = max(results.bandwidth_gb_s[-1], read_bandwidth_gb_s())
             _take_turn(Turn(number, server, forms.published, QUICK if arguments.quick else Size()), results, folder)
     readme = publish(results, folder)
     print(readme.read_text(encoding="utf-8"), *verdicts.lines(results), f"In {folder}.", sep="\n")

@@ -29,9 +29,9 @@ class Size:
     output_tokens: int = 128
     ttft_tokens: tuple[int, ...] = (32, 512, 2048)
     ttft_requests: int = 3
-    arrivals: int = 3
-    arrivals_per_s: float = 0.15
-    steady_waves: int = 2
+    arrivals: int = 2
+    arrivals_per_s: float = 0.3
+    steady_waves: int = 1
     """How many answers each of the steady streams gives while long prompts arrive."""
 
     @property
@@ -139,7 +139,7 @@ class Turn:
         return Load(self._prompts(length, count, what), streams, output_tokens, extra=self.server.extra)
 
     def _run(self, running: RunningServer, load: Load) -> Answers:
-        return run_load(running.url, self.server.model, self.folder, load)
+        return run_load(running.url, self.server.model, load)
 
     def _measured(self, key: str, value: float, samples: int, answers: Answers | None = None) -> Measurement:
         return Measurement(
