@@ -32,6 +32,10 @@ class RunningServer:
         self._process = process
         self._log = log
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_for_an_answer(self) -> None:
         """Ask until one token comes back, which is what a client would do.
 
@@ -54,7 +58,7 @@ class RunningServer:
 
     def peak_memory_bytes(self) -> int:
         """The largest resident set of each of its processes, added up; pages that two share count twice."""
-        return sum(_peak_bytes(pid) for pid in _family(self._process.pid))
+        return sum(_peak_bytes(pid) for pid in _family(self.pid))
 
     def last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -43,11 +43,12 @@ def server(program: str) -> Server:
 
 def test_a_server_that_answers_is_measured_and_ends_with_its_children() -> None:
     with started(server(ANSWERING.replace("TOKENS", "1"))) as (running, seconds):
-        children = psutil.Process().children(recursive=True)
+        own = psutil.Process(running.pid)
+        family = [own, *own.children()]
         assert seconds > 0
         assert running.peak_memory_bytes() > 1_000_000
-        assert len(children) == 2
-    _, alive = psutil.wait_procs(children, timeout=30)
+        assert len(family) == 2
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert not alive
 
 
