@@ -52,7 +52,7 @@ class OpenAiApi:
 
     async def complete_batch(self, items: list[object], request: Request) -> Response:
         """Answer a list of requests, each by itself."""
-        await self._parts.generator.until_ready()
+        await unless_client_leaves(request, self._parts.generator.model(current_record.get()))
         answering = batch.answer_batch(items, self._answers, current_record.get())
         return json_answer(await unless_client_leaves(request, answering))
 
