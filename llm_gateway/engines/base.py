@@ -35,7 +35,7 @@ class Engine(Protocol):
 
     @property
     def num_steps(self) -> int:
-        """How many computations have ended; a count that stands still while there is work is an engine that is stuck."""
+        """How many computations have ended; where it stands still and work waits, the engine is stuck."""
 
     def begin(self, request: SequenceRequest) -> int:
         """Put a sequence under way; returns how many tokens of its prompt the prefix cache has.
