@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any, cast
@@ -40,10 +40,11 @@ class Preparing:
 
 
 @pytest.fixture
-def preparing(monkeypatch: pytest.MonkeyPatch) -> Preparing:
+def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparing]:
     preparing = Preparing()
     monkeypatch.setattr(generator_module, "prepare_request", preparing)
-    return preparing
+    yield preparing
+    preparing.may_end.set()
 
 
 def _generator(ended: Counter[Outcome], **settings: Any) -> Generator:  # noqa: ANN401 - settings have many types
@@ -75,10 +76,10 @@ async def test_a_client_that_leaves_meanwhile_frees_its_place_at_once(preparing:
     assert generator.places.taken == 0
     assert record.outcome is Outcome.CANCELLED
     assert ended == {Outcome.CANCELLED: 1}
-    preparing.may_end.set()
 
 
-async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once(preparing: Preparing) -> None:
+@pytest.mark.usefixtures("preparing")
+async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once() -> None:
     ended: Counter[Outcome] = Counter()
     generator = _generator(ended, request_timeout_s=5)
     record = RequestRecord("one", arrived=time.monotonic() - 10)
@@ -86,4 +87,3 @@ async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once(preparin
         await _ask(generator, record)
     assert generator.places.taken == 0
     assert ended == {Outcome.FAILED: 1}
-    preparing.may_end.set()
