@@ -100,7 +100,7 @@ class Gateway:
             settings=settings,
             lifecycle=self._lifecycle,
             generator=self._generator,
-            tokenization=Tokenization(self._pool, self._generator, settings.model_name),
+            tokenization=Tokenization(self._generator),
             shelf=Shelf(
                 StoreLayout(settings.model_store.expanduser()),
                 settings.model_name,

@@ -176,7 +176,8 @@ class BringUp:
     async def _replace_what_is_stuck(self, model: LoadedModel, dying: "asyncio.Task[str]", ready_since: float) -> None:
         stuck = self._stuck()
         _log.error("engine stuck", model=model.name, stall_s=self._settings.engine_stall_s)
-        self._lifecycle.move_to(Phase.FAILED, f"{stuck}; its process is being replaced")
+        if self._lifecycle.phase is not Phase.DRAINING:
+            self._lifecycle.move_to(Phase.FAILED, f"{stuck}; its process is being replaced")
         model.worker.kill(f"{stuck}, so its process was ended; the model is being loaded again, try again shortly")
         await dying
         await self._after_a_death(model, stuck, time.monotonic() - ready_since)
@@ -193,10 +194,12 @@ class BringUp:
     async def _after_a_death(self, model: LoadedModel, how: str, lived_s: float) -> None:
         _log.error("worker died", how=how, model=model.name, lived_s=round(lived_s, 1))
         await self._pool.unload(model.name, "the model's process ended; it is being loaded again")
+        if self._lifecycle.phase is Phase.DRAINING:
+            await self._lifecycle.wait_for_change()  # there is none any more: the gateway ends
         self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1
         if self._deaths_in_a_row > _MAX_DEATHS_IN_A_ROW:
             raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
-        if self._lifecycle.phase is not Phase.FAILED:
+        if self._lifecycle.phase is Phase.READY:  # of what was stuck it is known already that it failed
             self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
         await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
 

@@ -185,6 +185,7 @@ class WorkerClient(asyncio.Protocol):
         died = WorkerDiedError(self._farewell)
         if self._cache_cleared is not None and not self._cache_cleared.done():
             self._cache_cleared.set_exception(died)
+            self._cache_cleared.exception()  # looked at, in case that whoever asked has left
         for stream in self._streams.values():
             stream.fail(died)
         self._streams.clear()

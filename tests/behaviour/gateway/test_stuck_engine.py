@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.dialects import EVERY_WAY
 from tests.support.gateway_process import GatewayProcess, gateway
-from tests.support.metrics import accepted_and_ended, metrics
+from tests.support.metrics import accepted_and_ended, metrics, until_running
 
 STALLS = {"ENGINE": "fake", "FAKE_ENGINE": "stall_after_steps=60,tokens_per_s=100", "ENGINE_STALL_S": "1"}
 """The warm-up takes 44 of the steps."""
@@ -77,6 +77,32 @@ def test_a_real_worker_that_is_halted_is_replaced(demo_store: Path) -> None:
         running.wait_until_ready()
         assert running.generate("How do I change the port?").json()["output"]
         assert _children(running.process.pid) != [worker]
+
+
+def test_a_worker_that_dies_while_the_gateway_stops_is_still_a_clean_end(demo_store: Path) -> None:
+    settings = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=50"}
+    with gateway(demo_store, **settings) as running, ThreadPoolExecutor(1) as pool:
+        running.wait_until_ready()
+        held = pool.submit(running.generate, "Go on.", max_tokens=900)
+        until_running(running, 1)
+        running.terminate()
+        running.wait_for("phase", phase="draining")
+        (worker,) = _children(running.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert held.result().status_code == 503
+        assert running.exit_code() == 0
+        assert "Traceback" not in running.log_text()
+
+
+def test_an_engine_that_is_stuck_while_the_gateway_stops_holds_nobody(demo_store: Path) -> None:
+    with gateway(demo_store, **STALLS, DRAIN_TIMEOUT_S="60") as running, ThreadPoolExecutor(1) as pool:
+        running.wait_until_ready()
+        held = pool.submit(running.generate, "Go on.", max_tokens=900)
+        until_running(running, 1)
+        running.terminate()
+        answer = held.result()
+        assert (answer.status_code, "ENGINE_STALL_S" in answer.text) == (503, True)
+        assert running.exit_code() == 0
 
 
 def test_a_long_rest_is_no_stall(demo_store: Path) -> None:
