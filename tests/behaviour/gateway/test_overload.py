@@ -51,6 +51,22 @@ def test_an_answer_that_nobody_bounded_counts_for_the_usual_length(demo_store: P
             assert running.generate("Is there room?", max_tokens=2).status_code == 200
 
 
+def test_a_request_of_many_parts_is_not_in_its_own_way(demo_store: Path) -> None:
+    settings = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=500", "MAX_CONCURRENT_TOKENS": "700"}
+    with gateway(demo_store, **settings) as running:
+        running.wait_until_ready()
+        body = {"prompt": ["One,", "Two,", "Three,", "Four,", "Five,"], "max_tokens": 300}
+        completion = running.client.post("/v1/completions", json=body).json()
+        assert [choice["finish_reason"] for choice in completion["choices"]] == ["length"] * 5
+        assert completion["usage"]["completion_tokens"] == 1500
+        items = [{"prompt": "One,", "max_tokens": 300}] * 5
+        answers = running.client.post("/v1/completions/batch", json=items).json()
+        assert [answer.get("error") for answer in answers] == [None] * 5
+        accepted, ended = accepted_and_ended(running)
+        assert (sum(ended.values()), ended["finished"]) == (accepted, 10)
+        assert "request ended twice" not in running.log_text()
+
+
 def test_health_is_truthful_and_nobody_is_dropped_while_every_place_is_taken(demo_store: Path) -> None:
     settings = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=100", "MAX_CONCURRENT_REQUESTS": "30"}
     with gateway(demo_store, **settings) as running, ThreadPoolExecutor(60) as pool:
