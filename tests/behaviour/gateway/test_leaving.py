@@ -35,8 +35,8 @@ def test_after_a_client_has_left_nothing_more_is_computed_for_it(slow: GatewayPr
     assert (left["preheat_requests_running"], left["preheat_tokens_inside"]) == (0, 0)
     assert slow.generate("Now I have it all.", max_tokens=NEXT_ANSWER).status_code == 200
     made = metrics(slow)["preheat_engine_tokens_total"] - left["preheat_engine_tokens_total"]
-    # The step in which it left may end after that: one token of each of its sequences, two in a batch of two.
-    assert NEXT_ANSWER <= made <= NEXT_ANSWER + 2
+    # The steps in which it left are counted after that: a token of each of its sequences, of which a batch has two.
+    assert NEXT_ANSWER <= made <= NEXT_ANSWER + 4
 
 
 @pytest.fixture(scope="module")

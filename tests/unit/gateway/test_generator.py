@@ -35,7 +35,7 @@ class Preparing:
 
     def __call__(self, _request: object, _model: object) -> object:
         self.begun.set()
-        self.may_end.wait()
+        self.may_end.wait(30)
         raise AssertionError("nobody is there to take it")
 
 

@@ -75,25 +75,28 @@ def test_without_a_limit_there_is_always_room() -> None:
         assert places.tokens == 2 * 10**9
 
 
-def test_how_long_to_stay_away_follows_from_what_left() -> None:
+@pytest.fixture
+def measured() -> Places:
+    """Two places, of which 10 tokens have left per second."""
     clock = Clock()
     places = Places(2, clock=clock)
     with places.take() as permit, permit.hold(100, None):
         clock.now += 10
-    with places.take() as first, first.hold(200, None), places.take() as second, second.hold(100, None):
-        with pytest.raises(OverloadedError) as no_place:
-            places.take()
-        # 10 tokens left per second, and those inside have 150 each.
-        assert no_place.value.retry_after_s == pytest.approx(15, abs=2)
-    with (
-        places.take() as first,
-        first.hold(200, None),
-        places.take() as second,
-        pytest.raises(OverloadedError) as no_room,
-        second.hold(100, 250),
-    ):
-        pass
-    assert no_room.value.retry_after_s == pytest.approx(5, abs=2)
+    return places
+
+
+def test_a_place_is_free_when_an_average_request_of_those_inside_has_left(measured: Places) -> None:
+    with measured.take() as first, first.hold(200, None), measured.take() as second, second.hold(100, None):
+        with pytest.raises(OverloadedError) as refused:
+            measured.take()
+        assert refused.value.retry_after_s == pytest.approx(15, abs=2)
+
+
+def test_there_is_room_when_as_many_tokens_have_left_as_are_too_many(measured: Places) -> None:
+    with measured.take() as first, first.hold(200, None), measured.take() as second:
+        with pytest.raises(OverloadedError) as refused, second.hold(100, 250):
+            pass
+        assert refused.value.retry_after_s == pytest.approx(5, abs=1)
 
 
 def test_while_the_model_loads_the_wait_is_as_long_as_the_load() -> None:
