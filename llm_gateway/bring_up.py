@@ -32,6 +32,8 @@ _ON_DEMAND: Final = "MODEL_PRELOAD=false: the first request loads the model"
 _NOTE_IS_FRESH_S: Final = 60.0
 _LOAD_BYTES_PER_S: Final = 500e6
 """For health's estimate until a load has been measured: reading from the page cache, and compiling."""
+_HASH_BYTES_PER_S: Final = 1e9
+"""For health's estimate of VERIFY=full: one core, with the instructions that processors have for SHA-256."""
 _WARM_UP_EXPECTED_S: Final = 5.0
 _MAX_DEATHS_IN_A_ROW: Final = 5
 _LIVED_S: Final = 60.0
@@ -75,8 +77,11 @@ class BringUp:
     async def _verified_entry(self) -> CatalogEntry:
         while True:
             entry = await self._published_entry()
+            fully = self._settings.verify == "full"
             self._lifecycle.move_to(Phase.VERIFYING)
-            report = await asyncio.to_thread(entry.check)
+            if fully:
+                self._lifecycle.expect(1 + entry.manifest.total_bytes / _HASH_BYTES_PER_S)
+            report = await asyncio.to_thread(entry.check, fully=fully)
             if report.whole:
                 return entry
             damaged = (*report.missing, *report.mismatched)
@@ -101,7 +106,8 @@ class BringUp:
 
     def _explain_what_is_missing(self) -> None:
         settings, note = self._settings, read_note(self._layout.fetch_progress)
-        if note is not None and time.time() - note.updated_at < _NOTE_IS_FRESH_S:
+        # Of a note from the future nobody knows the age: the clock was set back, and its writer may be long gone.
+        if note is not None and abs(time.time() - note.updated_at) < _NOTE_IS_FRESH_S:
             share = note.done_bytes / note.total_bytes if note.total_bytes else None
             self._lifecycle.explain(f"the fetcher is at work: {note.step}", progress=share)
             return

@@ -70,6 +70,8 @@ class Settings(BaseSettings):
 
     model_preload: bool = True
     """false loads at the first request, which then waits; the port counts as ready before."""
+    verify: Literal["quick", "full"] = "quick"
+    """quick compares sizes and times in milliseconds; full reads and hashes every byte at every start."""
     warmup_file: Path | None = None
     """JSON lines with prompt or messages, and max_tokens; run before READY, and kept in the prefix cache."""
     omp_num_threads: Annotated[int | None, Field(ge=1), BeforeValidator(_parse_auto)] = None

@@ -37,6 +37,25 @@ def writer_lock(layout: StoreLayout) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def writer_lock_if_free(layout: StoreLayout) -> Iterator[bool]:
+    """Hold the lock where nobody else does; gives whether that is so, and does not wait.
+
+    Raises:
+        OSError: there is no volume yet, or it cannot be written.
+    """
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(descriptor: int, layout: StoreLayout) -> None:
     last_said_s = float("-inf")
     while True:

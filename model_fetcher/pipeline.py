@@ -20,6 +20,7 @@ from model_fetcher.publish import describe, new_content_folder, publish, remove_
 from model_fetcher.repair import mend_from, refetch
 from model_fetcher.settings import Settings
 from model_fetcher.standing import Standing, look_at_volume, refresh_times, report_extra_files
+from model_fetcher.sweep import sweep, sweep_if_alone
 from model_store.layout import StoreLayout
 from model_store.manifest import Manifest, content_folder, describe_files
 
@@ -33,10 +34,12 @@ def prepare(settings: Settings, layout: StoreLayout) -> None:
         FetchError: it cannot be done; the message says why and what to do.
     """
     if _is_ready(settings, layout):
+        sweep_if_alone(layout)
         return
     with writer_lock(layout), Progress(layout.fetch_progress) as progress:
         if _is_ready(settings, layout):  # another fetcher did the work while this one waited
             return
+        sweep(layout)
         standing = look_at_volume(settings, layout)
         source = sources.choose(settings, _pinned_commit(standing))
         if standing is not None and not standing.outdated and standing.manifest.precision == PRECISION:
