@@ -1,7 +1,7 @@
 """A clock on the wall that is another one whenever somebody looks: days, years, forwards and back.
 
-Python imports this by itself in every process that has this folder on its PYTHONPATH. Monotonic time goes on as ever, as
-in a machine whose clock is set by hand, by NTP, or by its resumption from sleep.
+Python imports this by itself in every process that has this folder on its PYTHONPATH. Monotonic time goes on, as in
+a machine whose clock is set by hand, by NTP, or by its resumption from sleep.
 """
 
 import random
