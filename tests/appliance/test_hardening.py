@@ -135,12 +135,12 @@ def _executables(image: str, *names: str) -> list[str]:
 
 
 @pytest.mark.parametrize("image", ["preheat-llm-gateway", "preheat-model-fetcher"])
-def test_an_image_has_nothing_that_builds_or_debugs_programs(images: None, image: str) -> None:
+def test_an_image_has_nothing_that_builds_or_debugs_programs(image: str) -> None:
     assert _executables(image, *COMPILERS) == []
 
 
 @pytest.mark.parametrize("image", ["preheat-llm-gateway", "preheat-model-fetcher"])
-def test_the_shells_of_an_image_are_debians_own_two_and_nothing_is_started_by_one(images: None, image: str) -> None:
+def test_the_shells_of_an_image_are_debians_own_two_and_nothing_is_started_by_one(image: str) -> None:
     """They come with the Python image, and whoever could start one has Python there, which can do no less."""
     assert {path.rsplit("/", 1)[-1] for path in _executables(image, *SHELLS)} <= {"dash", "bash"}
     described = json.loads(docker("image", "inspect", image).output)[0]["Config"]
