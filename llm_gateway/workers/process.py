@@ -65,7 +65,8 @@ class WorkerProcess:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
-        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
+        with suppress(ProcessLookupError):  # it was killed already, which its socket tells
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
         _, client = await asyncio.get_running_loop().create_connection(lambda: WorkerClient(work_done), sock=ours)
         return cls(process, client)
 

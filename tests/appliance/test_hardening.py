@@ -47,8 +47,9 @@ print(json.dumps(sorted({os.path.realpath(path) for path in found})))
 """
 COMPILERS = (
     *("gcc", "g++", "cc", "c++", "cpp", "clang", "clang++", "tcc", "ld", "ld.bfd", "ld.gold", "ld.lld", "as", "make"),
-    *("cmake", "ninja", "rustc", "cargo", "go", "nvcc", "gdb", "strace"),
+    *("cmake", "rustc", "cargo", "go", "nvcc", "gdb", "strace"),
 )
+"""NNCF brings ninja along, which starts compilers and is none."""
 SHELLS = ("sh", "dash", "bash", "zsh", "ksh", "ash", "busybox", "fish")
 
 

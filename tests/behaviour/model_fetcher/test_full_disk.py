@@ -73,7 +73,7 @@ def test_a_disk_that_is_full_from_any_step_of_a_download_on_loses_nothing(
         full = fetcher.run(**steps.full_from(moment).environment)
         failed += steps.judge(full, moment, whole)
         steps.judge_next(fetcher.run(), moment, whole)
-    assert failed > len(watched.steps()) // 2, "the disk was full, and hardly anybody noticed"
+    assert failed >= 5, "the disk was full, and hardly anybody noticed"
 
 
 def test_a_disk_that_is_full_from_any_step_of_a_conversion_on_loses_nothing(

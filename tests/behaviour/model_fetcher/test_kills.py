@@ -24,6 +24,8 @@ NUM_MOMENTS = 20
 NUM_REAL_CONVERSIONS = NUM_MOMENTS if os.environ.get("EVERY_MOMENT") else 2
 """Each takes half a minute: `make faults` takes all of them, `make test` two."""
 KILLED = -signal.SIGKILL
+LATE = 2
+"""Progress is noted by the clock, so a quicker run has a few moments less, and the last of them may not come."""
 SEED = 20
 
 
@@ -43,17 +45,19 @@ def _anew(fetcher: Fetcher, folder: Path) -> Fetcher:
 def test_twenty_kills_during_a_download_lose_nothing(fetcher: Fetcher, hub: Hub, tmp_path: Path) -> None:
     hub.add(ready_made())
     num_moments = _moments_of(fetcher, tmp_path / "trace")
-    whole, asked = published(fetcher.store), len(hub.requests)
+    whole, asked, kills = published(fetcher.store), len(hub.requests), 0
     assert num_moments >= NUM_MOMENTS
     for moment in random.Random(SEED).sample(range(1, num_moments + 1), NUM_MOMENTS):
         killed = _anew(fetcher, tmp_path / f"killed-{moment}")
         outcome = killed.run(**Moments(killed.store, tmp_path / f"trace-{moment}", at=moment).environment)
-        assert outcome.exit_code == KILLED, f"moment {moment}: {outcome.output}"
+        assert outcome.exit_code in {KILLED, 0}, f"moment {moment}: {outcome.output}"
+        kills += outcome.exit_code == KILLED
         assert published(killed.store) in ({}, whole), f"moment {moment}"
         again = killed.run()
         assert again.exit_code == 0, f"moment {moment}: {again.output}"
         assert published(killed.store) == whole, f"moment {moment}"
         assert strays(killed.store) == set(), f"moment {moment}"
+    assert kills >= NUM_MOMENTS - LATE
     sent_bytes = sum(request.body_bytes for request in hub.requests[asked:] if request.file == BIG)
     assert sent_bytes < (NUM_MOMENTS + 1) * LARGE_BYTES, "in all twenty together, not even one file was fetched again"
 
@@ -87,17 +91,19 @@ def test_twenty_kills_during_the_steps_of_a_conversion_lose_nothing(
 
     watched = Moments(fetcher.store, tmp_path / "trace")
     assert run(fetcher, watched).exit_code == 0
-    whole, num_moments = published(fetcher.store), len(watched.seen())
+    whole, num_moments, kills = published(fetcher.store), len(watched.seen()), 0
     assert num_moments >= NUM_MOMENTS
     for moment in random.Random(SEED).sample(range(1, num_moments + 1), NUM_MOMENTS):
         killed = _anew(fetcher, tmp_path / f"killed-{moment}")
         outcome = run(killed, Moments(killed.store, tmp_path / f"trace-{moment}", at=moment))
-        assert outcome.exit_code == KILLED, f"moment {moment}: {outcome.output}"
+        assert outcome.exit_code in {KILLED, 0}, f"moment {moment}: {outcome.output}"
+        kills += outcome.exit_code == KILLED
         assert published(killed.store) in ({}, whole), f"moment {moment}"
         again = run(killed)
         assert again.exit_code == 0, f"moment {moment}: {again.output}"
         assert published(killed.store) == whole, f"moment {moment}"
         assert strays(killed.store) == set(), f"moment {moment}"
+    assert kills >= NUM_MOMENTS - LATE
 
 
 def test_kills_during_a_real_conversion_lose_nothing(fetcher: Fetcher, tmp_path: Path) -> None:
@@ -107,7 +113,6 @@ def test_kills_during_a_real_conversion_lose_nothing(fetcher: Fetcher, tmp_path:
     for moment in random.Random(SEED).sample(range(1, num_moments + 1), NUM_REAL_CONVERSIONS):
         killed = _anew(fetcher, tmp_path / f"killed-{moment}")
         outcome = killed.run(**Moments(killed.store, tmp_path / f"trace-{moment}", at=moment).environment)
-        # A conversion notes its progress by the clock, so another run may have a moment less.
         assert outcome.exit_code in {KILLED, 0}, f"moment {moment}: {outcome.output}"
         assert _weights_and_words(killed) in ({}, whole), f"moment {moment}"
         again = killed.run()
@@ -175,7 +180,7 @@ def test_a_converter_that_outlives_its_fetcher_for_a_moment_is_waited_for(fetche
         assert second.stdout is not None
         assert "lock: waiting for another fetcher" in second.stdout.readline()
         gate.write_text("")
-        assert second.stdout.readline().startswith("sweep: models/demo/openvino-bf16/")
+        assert any(line.startswith("sweep: models/demo/openvino-bf16/") for line in second.stdout)
         second.terminate()
         second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 130

@@ -1,13 +1,11 @@
 """What follows when a worker dies: a pause that grows, a limit, and a fresh start for one that has lived."""
 
-import asyncio
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from llm_gateway import bring_up
 from llm_gateway.bring_up import BringUp
 from llm_gateway.errors import ModelUnloadableError
 from llm_gateway.generator import Generator
@@ -50,8 +48,7 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
     lifecycle.move_to(Phase.VERIFYING)
     generator = cast("Generator", SimpleNamespace())
     walk = BringUp(Settings(), lifecycle, cast("ModelPool", _Pool()), generator)
-    with_pause: Any = SimpleNamespace(**{name: getattr(asyncio, name) for name in asyncio.__all__} | {"sleep": pause})
-    monkeypatch.setattr(bring_up, "asyncio", with_pause)
+    monkeypatch.setattr("llm_gateway.bring_up.asyncio.sleep", pause)
     return Deaths(walk, lifecycle, pauses_s)
 
 
