@@ -43,7 +43,10 @@ class Level:
 def worker_of(running: GatewayProcess) -> int | None:
     """The worker's process, or None while there is none."""
     pid = running.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    except OSError:
+        return None  # the gateway itself has ended
     return int(children[0]) if children else None
 
 

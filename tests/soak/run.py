@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
+import httpx
+
 from tests.soak.clients import Seen, one
 from tests.soak.levels import Level, grown, settled, worker_of
 from tests.support.gateway_process import GatewayProcess
@@ -51,21 +53,30 @@ def soak(running: GatewayProcess, seconds: float, num_clients: int, kill_every_s
     It is used a little before the first look, so that what is made once has been made.
     """
     findings = Findings(seconds)
-    warm_up_s = min(_LONGEST_WARM_UP_S, seconds * _WARM_UP_SHARE)
-    _use(running, findings, warm_up_s, num_clients, kill_every_s=None, seed=seed)
-    findings.before = settled(running)
-    main_s = seconds - warm_up_s
-    _use(running, findings, main_s, num_clients, kill_every_s=min(kill_every_s, main_s / 2), seed=seed + 1)
-    _fill_the_context(running, findings)
-    findings.after = settled(running)
-    findings.losses += grown(findings.before, findings.after)
-    _count(running, findings)
+    try:
+        _walk(running, findings, num_clients, kill_every_s, seed)
+    except httpx.TransportError as error:
+        code = running.process.poll()
+        how = "is still running" if code is None else f"ended with exit code {code}"
+        findings.losses.append(f"the gateway does not answer any more ({type(error).__name__}: {error}), and {how}")
     running.terminate()
     code = running.exit_code()
     if code != 0:
         findings.losses.append(f"the gateway ended with exit code {code}, expected 0")
     findings.losses += _what_the_log_lacks(running, findings.seen)
     return findings
+
+
+def _walk(running: GatewayProcess, findings: Findings, num_clients: int, kill_every_s: float, seed: int) -> None:
+    warm_up_s = min(_LONGEST_WARM_UP_S, findings.seconds * _WARM_UP_SHARE)
+    _use(running, findings, warm_up_s, num_clients, kill_every_s=None, seed=seed)
+    findings.before = settled(running)
+    main_s = findings.seconds - warm_up_s
+    _use(running, findings, main_s, num_clients, kill_every_s=min(kill_every_s, main_s / 2), seed=seed + 1)
+    _fill_the_context(running, findings)
+    findings.after = settled(running)
+    findings.losses += grown(findings.before, findings.after)
+    _count(running, findings)
 
 
 def _use(
