@@ -29,6 +29,14 @@ lint: .venv/everything  ## style, format, types
 appliance: .venv/everything  ## the tests that start real containers; skipped without Docker, unless REQUIRE_DOCKER=1
 	$(BIN)/python -m pytest tests/appliance
 
+# Twenty minutes each, which is why `test` has a short form of both.
+soak: .venv/everything  ## a gateway used well and badly for a while; MINUTES=20
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+MINUTES ?= 20
+
+faults: .venv/everything  ## kill -9 of the fetcher at twenty moments of real conversions, too
+	EVERY_MOMENT=1 $(BIN)/python -m pytest tests/behaviour/model_fetcher/test_kills.py
+
 transformers: .venv-transformers/ready  ## the suite of engines on transformers, in an environment of its own
 	.venv-transformers/bin/python -m pytest tests/engines/test_conformance.py tests/engines/test_transformers_engine.py
 
@@ -106,4 +114,4 @@ LLAMA_PACKAGE := llama-cpp-python 0.3.36
 .node/promptfoo:
 	npm install --silent --no-audit --no-fund --omit=optional --prefix .node promptfoo@0.120.27 && touch $@
 
-.PHONY: run test lint appliance transformers vllm promptfoo bench bench-quick peers docs lock clean
+.PHONY: run test lint appliance soak faults transformers vllm promptfoo bench bench-quick peers docs lock clean

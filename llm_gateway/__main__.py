@@ -14,6 +14,10 @@ from llm_gateway.telemetry.log import configure_logging
 
 _WRONG_SETTING = 2
 _BACKLOG = 2048
+_SEND_BUFFER_BYTES = 128 << 10
+"""What the kernel keeps for a client that does not read; it doubles the number. Left alone it takes up to 4 MiB."""
+_DEAD_AFTER_SLOW = 2
+"""The kernel closes a connection that took nothing for so many times SLOW_READER_TIMEOUT_S: then nobody here waits."""
 
 
 def main() -> int:
@@ -65,6 +69,7 @@ def _bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind_address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _bound_what_is_unread(listener, settings.slow_reader_timeout_s)
     try:
         listener.bind(where)
         listener.listen(_BACKLOG)
@@ -74,6 +79,15 @@ def _bind(settings: Settings) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
+
+
+def _bound_what_is_unread(listener: socket.socket, slow_reader_timeout_s: float) -> None:
+    """Bound, for all connections that this socket accepts, what a client may leave unread, and for how long."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    if sys.platform == "linux":
+        # An answer that is whole has left its place; this ends the connection where the rest of it is never read.
+        milliseconds = int(1000 * _DEAD_AFTER_SLOW * slow_reader_timeout_s)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 if __name__ == "__main__":

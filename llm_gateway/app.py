@@ -33,6 +33,7 @@ from llm_gateway.models.engine_choice import wanted_families
 from llm_gateway.models.pool import ModelPool
 from llm_gateway.models.shelf import Shelf
 from llm_gateway.settings import Settings
+from llm_gateway.telemetry.endings import Endings
 from llm_gateway.telemetry.metrics import Metrics
 from llm_gateway.tokenization import Tokenization
 from model_store.layout import StoreLayout
@@ -48,13 +49,28 @@ class Gateway:
         self._stop_server = stop_server
         self._lifecycle = Lifecycle()
         self._pool = ModelPool(settings)
-        self._generator = Generator(settings, self._lifecycle, self._pool)
+        metrics = Metrics()
+        self._generator = Generator(settings, self._lifecycle, self._pool, Endings(metrics.accept, metrics.end))
+        self._watch(metrics)
         self._draining: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
-        metrics = Metrics(num_running=lambda: self._generator.places.taken)
         self.exit_code = 0
         self.asgi: ASGIApp = RequestMiddleware(
-            self._api(metrics), max_body_bytes=settings.max_request_bytes, ended=metrics.count
+            self._api(metrics),
+            max_body_bytes=settings.max_request_bytes,
+            slow_reader_timeout_s=settings.slow_reader_timeout_s,
+            ended=metrics.count,
+        )
+
+    def _watch(self, metrics: Metrics) -> None:
+        places, work_done = self._generator.places, self._pool.work_done
+        metrics.watch("requests_running", "Requests that hold a place", lambda: places.taken)
+        metrics.watch("tokens_inside", "Tokens that requests hold room for, prompts and answers", lambda: places.tokens)
+        metrics.watch_count("engine_steps", "Steps that the engine has finished", lambda: work_done.steps)
+        metrics.watch_count(
+            "engine_tokens",
+            "Tokens that the engine has made, those that nobody took included",
+            lambda: work_done.tokens,
         )
 
     def _api(self, metrics: Metrics) -> FastAPI:
@@ -84,7 +100,7 @@ class Gateway:
             settings=settings,
             lifecycle=self._lifecycle,
             generator=self._generator,
-            tokenization=Tokenization(self._pool, self._generator, settings.model_name),
+            tokenization=Tokenization(self._generator),
             shelf=Shelf(
                 StoreLayout(settings.model_store.expanduser()),
                 settings.model_name,

@@ -19,6 +19,7 @@ from llm_gateway.models.figures import Figures
 from llm_gateway.models.pool import LoadedModel, ModelPool
 from llm_gateway.models.warm_up import warm_up
 from llm_gateway.settings import Settings
+from llm_gateway.workers.watch import until_stuck
 from model_store.layout import StoreLayout
 from model_store.manifest import ManifestUnreadableError
 from model_store.progress_note import read_note
@@ -31,6 +32,8 @@ _ON_DEMAND: Final = "MODEL_PRELOAD=false: the first request loads the model"
 _NOTE_IS_FRESH_S: Final = 60.0
 _LOAD_BYTES_PER_S: Final = 500e6
 """For health's estimate until a load has been measured: reading from the page cache, and compiling."""
+_HASH_BYTES_PER_S: Final = 1e9
+"""For health's estimate of VERIFY=full: one core, with the instructions that processors have for SHA-256."""
 _WARM_UP_EXPECTED_S: Final = 5.0
 _MAX_DEATHS_IN_A_ROW: Final = 5
 _LIVED_S: Final = 60.0
@@ -74,8 +77,11 @@ class BringUp:
     async def _verified_entry(self) -> CatalogEntry:
         while True:
             entry = await self._published_entry()
+            fully = self._settings.verify == "full"
             self._lifecycle.move_to(Phase.VERIFYING)
-            report = await asyncio.to_thread(entry.check)
+            if fully:
+                self._lifecycle.expect(1 + entry.manifest.total_bytes / _HASH_BYTES_PER_S)
+            report = await asyncio.to_thread(entry.check, fully=fully)
             if report.whole:
                 return entry
             damaged = (*report.missing, *report.mismatched)
@@ -100,7 +106,8 @@ class BringUp:
 
     def _explain_what_is_missing(self) -> None:
         settings, note = self._settings, read_note(self._layout.fetch_progress)
-        if note is not None and time.time() - note.updated_at < _NOTE_IS_FRESH_S:
+        # Of a note from the future nobody knows the age: the clock was set back, and its writer may be long gone.
+        if note is not None and abs(time.time() - note.updated_at) < _NOTE_IS_FRESH_S:
             share = note.done_bytes / note.total_bytes if note.total_bytes else None
             self._lifecycle.explain(f"the fetcher is at work: {note.step}", progress=share)
             return
@@ -128,34 +135,61 @@ class BringUp:
     async def _warm_up(self, model: LoadedModel) -> Figures:
         self._lifecycle.move_to(Phase.WARMING_UP)
         self._lifecycle.expect(_WARM_UP_EXPECTED_S)
-        with self._generator.places.take() as permit:
-            try:
-                return await warm_up(
+        with self._generator.places.gateways_own() as permit:
+            warming = asyncio.create_task(
+                warm_up(
                     lambda request, record: self._generator.generate(permit, request, record),
                     model,
                     self._settings.warmup_file,
                 )
+            )
+            sticking = asyncio.create_task(until_stuck(model.worker.client, self._settings.engine_stall_s))
+            try:
+                await asyncio.wait({warming, sticking}, return_when=asyncio.FIRST_COMPLETED)
+                if not warming.done():
+                    raise ModelUnloadableError(f"the warm-up failed: {self._stuck()}")
+                return warming.result()
             except GatewayError as error:
                 raise ModelUnloadableError(f"the warm-up failed: {error}") from error
+            finally:
+                warming.cancel()
+                sticking.cancel()
+                await asyncio.wait({warming})  # it gives its permit's room back
 
     async def _until_it_is_gone(self, model: LoadedModel) -> None:
-        """Return when the worker has died, or somebody has asked for its memory and it was given back.
+        """Return when the worker has died or was ended, because it was stuck or somebody asked for its memory.
 
         Raises:
             ModelUnloadableError: the worker died again and again without living for long.
         """
         ready_since = time.monotonic()
         dying, unloading = asyncio.create_task(model.worker.ended()), asyncio.create_task(self._until_unload_is_due())
+        sticking = asyncio.create_task(until_stuck(model.worker.client, self._settings.engine_stall_s))
         try:
-            await asyncio.wait({dying, unloading}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({dying, unloading, sticking}, return_when=asyncio.FIRST_COMPLETED)
             if dying.done():
                 await self._after_a_death(model, dying.result(), time.monotonic() - ready_since)
+            elif sticking.done():
+                await self._replace_what_is_stuck(model, dying, ready_since)
             else:
                 self._lifecycle.move_to(Phase.ON_DEMAND, _ON_DEMAND)
                 await self._pool.unload(model.name, "the model is being unloaded")
         finally:
             dying.cancel()
             unloading.cancel()
+            sticking.cancel()
+
+    async def _replace_what_is_stuck(self, model: LoadedModel, dying: "asyncio.Task[str]", ready_since: float) -> None:
+        stuck = self._stuck()
+        _log.error("engine stuck", model=model.name, stall_s=self._settings.engine_stall_s)
+        if self._lifecycle.phase is not Phase.DRAINING:
+            self._lifecycle.move_to(Phase.FAILED, f"{stuck}; its process is being replaced")
+        model.worker.kill(f"{stuck}, so its process was ended; the model is being loaded again, try again shortly")
+        await dying
+        await self._after_a_death(model, stuck, time.monotonic() - ready_since)
+
+    def _stuck(self) -> str:
+        return f"the engine finished no step for {self._settings.engine_stall_s:g} s while work waited (ENGINE_STALL_S)"
 
     async def _until_unload_is_due(self) -> None:
         wanted, places = self._generator.unload_wanted, self._generator.places
@@ -166,10 +200,13 @@ class BringUp:
     async def _after_a_death(self, model: LoadedModel, how: str, lived_s: float) -> None:
         _log.error("worker died", how=how, model=model.name, lived_s=round(lived_s, 1))
         await self._pool.unload(model.name, "the model's process ended; it is being loaded again")
+        if self._lifecycle.phase is Phase.DRAINING:
+            await self._lifecycle.wait_for_change()  # there is none any more: the gateway ends
         self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1
         if self._deaths_in_a_row > _MAX_DEATHS_IN_A_ROW:
             raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
-        self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
+        if self._lifecycle.phase is Phase.READY:  # of what was stuck it is known already that it failed
+            self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
         await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
 
 

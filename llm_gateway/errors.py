@@ -6,10 +6,11 @@ GatewayError                    each knows its HTTP status and its one-word kind
 │   └── UnsupportedError        422   nothing is wrong with it, but this model or engine cannot do it
 ├── BodyTooLargeError           413   the body is longer than MAX_REQUEST_BYTES
 ├── UnknownModelError           404   the request names a model that is not served here
-├── OverloadedError             429   every place is taken; says when to come back
+├── OverloadedError             429   there is no room; says when to come back
 ├── NotReadyError               503   the model is on its way; says the phase and when to come back
 ├── GenerationFailedError       500   the engine gave up on this request
-│   └── WorkerDiedError         503   the model's process ended while it worked on this request
+│   ├── WorkerDiedError         503   the model's process ended while it worked on this request
+│   └── DeadlinePassedError     504   the answer was not whole after REQUEST_TIMEOUT_S
 └── ClientLeftError             499   nobody is listening any more; logged, never sent
 
 StartUpRefusal                  the gateway ends with `exit_code`, after one sentence in the log
@@ -20,7 +21,10 @@ StartUpRefusal                  the gateway ends with `exit_code`, after one sen
 A dialect turns the first kind into its own body in `api/<dialect>`; nobody else writes one.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_RETRY_AFTER_S: Final = 60
+"""Clients give up on a longer `Retry-After` instead of waiting (openai-python, `_base_client.py`)."""
 
 
 class GatewayError(Exception):
@@ -77,7 +81,7 @@ class UnknownModelError(GatewayError):
 
 
 class OverloadedError(GatewayError):
-    """Every place is taken."""
+    """Every place is taken, or those inside have so many tokens that this request would be too many."""
 
     status = 429
     kind = "overloaded"
@@ -112,6 +116,16 @@ class WorkerDiedError(GenerationFailedError):
     status = 503
     kind = "worker_died"
     retry_after_s = 5
+
+
+class DeadlinePassedError(GenerationFailedError):
+    """The time for one request has passed, before its answer began or in the middle of it.
+
+    It has no `Retry-After`: what took too long once would be begun anew, and take as long.
+    """
+
+    status = 504
+    kind = "deadline_passed"
 
 
 class ClientLeftError(GatewayError):

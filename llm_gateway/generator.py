@@ -6,32 +6,40 @@ However it ends, the place is given back, what still runs in the worker is cance
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 
 import msgspec
 
-from llm_gateway.admission.limits import answer_tokens, check_num_sequences
+from llm_gateway.admission.deadlines import NEVER, Deadline
+from llm_gateway.admission.limits import answer_tokens, check_num_sequences, tokens_inside, tokens_of
 from llm_gateway.admission.permits import Permit, Places
 from llm_gateway.answer_rules import PreparedRequest, prepare_request
-from llm_gateway.errors import InvalidRequestError, UnsupportedError
+from llm_gateway.errors import UnsupportedError
 from llm_gateway.generation import AnswerPiece, GenerationRequest, Sampling, SequenceRequest, TokenChunk
 from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.pool import LoadedModel, ModelPool
 from llm_gateway.settings import Settings
 from llm_gateway.stream.sequence_answer import SequenceAnswer
-from llm_gateway.telemetry.request_record import Outcome, RequestRecord
-from llm_gateway.workers.client import TokenStream
+from llm_gateway.telemetry.endings import Endings
+from llm_gateway.telemetry.request_record import RequestRecord
+from llm_gateway.workers.client import TokenStream, WorkerClient
+
+_WAITING_HELPS = frozenset({Phase.ON_DEMAND, Phase.FAILED, Phase.LOADING, Phase.WARMING_UP, Phase.READY})
+"""Where the model is loaded on demand: the phases in which a request may wait for it."""
 
 
 class Generator:
     """Answers generation requests with the loaded model."""
 
-    def __init__(self, settings: Settings, lifecycle: Lifecycle, pool: ModelPool) -> None:
+    def __init__(self, settings: Settings, lifecycle: Lifecycle, pool: ModelPool, endings: Endings) -> None:
         self._settings = settings
         self._lifecycle = lifecycle
         self._pool = pool
-        self.places = Places(settings.max_concurrent_requests)
+        self._endings = endings
+        self.places = Places(
+            settings.max_concurrent_requests, opens_in_s=lambda: self._lifecycle.estimated_seconds_left
+        )
         self.unload_wanted = asyncio.Event()
         """Somebody asked for the model's memory; whoever brings models up listens."""
 
@@ -42,44 +50,41 @@ class Generator:
             GatewayError: there is no answer, or not the rest of it; the class says which.
         """
         check_num_sequences(request.num_sequences, self._settings.max_num_sequences)
-        with self.places.take() as permit:
-            await self.until_ready()
+        self._refuse_if_closed()
+        deadline = self._deadline(record)
+        with self.places.take() as permit, self._endings.one_for(record):
+            await deadline.hold(self.until_ready())
             record.timings.admitted_s = time.monotonic() - record.arrived
-            try:
-                async with aclosing(self.generate(permit, request, record)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                record.outcome = Outcome.FINISHED
-            except (asyncio.CancelledError, GeneratorExit):
-                record.outcome = Outcome.CANCELLED
-                raise
-            except Exception as error:
-                record.outcome = Outcome.REFUSED if isinstance(error, InvalidRequestError) else Outcome.FAILED
-                raise
+            async with aclosing(self.generate(permit, request, record, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def generate(
-        self, permit: Permit, request: GenerationRequest, record: RequestRecord
+        self, permit: Permit, request: GenerationRequest, record: RequestRecord, deadline: Deadline = NEVER
     ) -> AsyncGenerator[AnswerPiece, None]:
         """The same for a caller that holds a permit already, whatever the phase: the warm-up comes in here."""
         model = self._pool.get(self._settings.model_name)
-        # Templates, tokenizers and grammars compute, and the event loop must stay free to answer health checks.
-        prepared = await asyncio.to_thread(prepare_request, request, model)
+        # Templates, tokenizers and grammars compute, and the event loop must stay free to answer health checks. Of a
+        # request that ends meanwhile, the thread goes on to the end of that, and has nobody to give it to.
+        prepared = await deadline.hold(asyncio.to_thread(prepare_request, request, model))
         sequences = self._sequences(prepared, model)
         record.usage.prompt_tokens = len(prepared.prompt.token_ids)
-        streams = model.worker.client.generate(permit, sequences)
-        record.timings.queue_s = time.monotonic() - record.arrived
-        answers = [prepared.new_answer(index) for index in range(request.num_sequences)]
-        try:
-            async with aclosing(_pieces(streams, answers, record)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            record.usage.completion_tokens = sum(answer.num_tokens for answer in answers)
-            record.timings.total_s = time.monotonic() - record.arrived
-            model.worker.client.cancel(sequence.sequence_id for sequence in sequences)
+        tokens = tokens_of(request, sequences, self._settings.default_max_tokens)
+        with (
+            permit.hold(tokens, self._tokens_inside(model)),
+            _running(model.worker.client, permit, sequences, record, deadline) as streams,
+        ):
+            answers = [prepared.new_answer(index) for index in range(request.num_sequences)]
+            try:
+                async with aclosing(_pieces(streams, answers, record)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            finally:
+                record.usage.completion_tokens = sum(answer.num_tokens for answer in answers)
 
     async def clear_cache(self) -> int:
         """Drop the prefix cache; returns the bytes given back."""
+        self._refuse_if_closed()
         with self.places.take():
             await self.until_ready()
             return await self._pool.get(self._settings.model_name).worker.client.clear_cache()
@@ -102,16 +107,18 @@ class Generator:
         finally:  # whoever stops waiting takes the wish along, or the next load would be undone
             self.unload_wanted.clear()
 
-    async def model(self) -> LoadedModel:
+    async def model(self, record: RequestRecord) -> LoadedModel:
         """Return the served model, for what it can do; where it is loaded on demand, hold a place and wait for it.
 
         Raises:
             NotReadyError: it is not loaded.
             OverloadedError: it would have to be waited for, and every place is taken.
+            DeadlinePassedError: it was waited for, until the request's time had passed.
         """
         if self._lifecycle.phase is not Phase.READY:
+            self._refuse_if_closed()
             with self.places.take():
-                await self.until_ready()
+                await self._deadline(record).hold(self.until_ready())
         return self._pool.get(self._settings.model_name)
 
     async def until_ready(self) -> None:
@@ -124,6 +131,22 @@ class Generator:
             await self._load_on_demand()
         if self._lifecycle.phase is not Phase.READY:
             raise self._lifecycle.not_ready()
+
+    def _refuse_if_closed(self) -> None:
+        """Tell whoever comes in a phase that waiting does not help, before it takes a place from those who may.
+
+        Raises:
+            NotReadyError: so it is.
+        """
+        phase = self._lifecycle.phase
+        if phase is not Phase.READY and (self._settings.model_preload or phase not in _WAITING_HELPS):
+            raise self._lifecycle.not_ready()
+
+    def _deadline(self, record: RequestRecord) -> Deadline:
+        return Deadline(record.arrived, self._settings.request_timeout_s)
+
+    def _tokens_inside(self, model: LoadedModel) -> int | None:
+        return tokens_inside(self._settings.max_concurrent_tokens, model.kv_cache_tokens)
 
     async def _load_on_demand(self) -> None:
         if self._lifecycle.phase in {Phase.ON_DEMAND, Phase.FAILED}:
@@ -153,6 +176,22 @@ class Generator:
             )
             for index in range(request.num_sequences)
         ]
+
+
+@contextmanager
+def _running(
+    client: WorkerClient, permit: Permit, sequences: list[SequenceRequest], record: RequestRecord, deadline: Deadline
+) -> Iterator[list[TokenStream]]:
+    """Have the worker generate, and give up there as soon as the block ends or the deadline passes."""
+    ids = [sequence.sequence_id for sequence in sequences]
+    streams = client.generate(permit, sequences)
+    record.timings.queue_s = time.monotonic() - record.arrived
+    try:
+        with deadline.calls(lambda error: client.give_up(ids, error)):
+            yield streams
+    finally:
+        record.timings.total_s = time.monotonic() - record.arrived
+        client.cancel(ids)
 
 
 def _pieces(

@@ -7,6 +7,7 @@ This is state and nothing else. `bring_up` walks it, health reads it, and neithe
                                  |            +-------------------------------------+
                                  +------> on_demand (MODEL_PRELOAD=false) --> loading
     ready --> on_demand (unloaded, where models are loaded on demand)
+    ready --> failed (its engine was stuck) --> loading
     any phase --> failed --> loading (on demand, at the next request)
     any phase --> draining, the last
 
@@ -20,13 +21,11 @@ from typing import Final
 
 import structlog
 
-from llm_gateway.errors import NotReadyError
+from llm_gateway.errors import MAX_RETRY_AFTER_S, NotReadyError
 from llm_gateway.models.engine_choice import EngineChoice
 from llm_gateway.models.figures import Figures
 
 _log = structlog.get_logger()
-
-MAX_RETRY_AFTER_S: Final = 60
 
 
 class Phase(StrEnum):

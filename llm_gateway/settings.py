@@ -70,6 +70,8 @@ class Settings(BaseSettings):
 
     model_preload: bool = True
     """false loads at the first request, which then waits; the port counts as ready before."""
+    verify: Literal["quick", "full"] = "quick"
+    """quick compares sizes and times in milliseconds; full reads and hashes every byte at every start."""
     warmup_file: Path | None = None
     """JSON lines with prompt or messages, and max_tokens; run before READY, and kept in the prefix cache."""
     omp_num_threads: Annotated[int | None, Field(ge=1), BeforeValidator(_parse_auto)] = None
@@ -102,6 +104,14 @@ class Settings(BaseSettings):
 
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 128
     """Requests inside at once; the next one is a 429."""
+    max_concurrent_tokens: Annotated[int | None, Field(ge=1), BeforeValidator(_parse_auto)] = None
+    """Tokens of all requests inside, prompts and longest answers; the next one is a 429. auto is four KV caches."""
+    request_timeout_s: Annotated[float, Field(ge=0)] = 1800.0
+    """Seconds that one request may take, the time in the queue included; then it ends with an error. 0 is no limit."""
+    slow_reader_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds that a client may leave its answer unread while more of it waits to be sent; then it is cut off."""
+    engine_stall_s: Annotated[float, Field(ge=0)] = 120.0
+    """Seconds without a finished step while requests wait, after which the engine's process is replaced; 0 is never."""
     max_request_bytes: Annotated[ByteSize, Field(ge=1024)] = 1 << 20
     """Longest body; a longer one is a 413."""
     default_max_tokens: Annotated[int, Field(ge=1)] = 256

@@ -8,8 +8,9 @@ from llm_gateway.answer_rules import prepare_request
 from llm_gateway.errors import InvalidRequestError
 from llm_gateway.generation import GenerationRequest
 from llm_gateway.generator import Generator
-from llm_gateway.models.pool import LoadedModel, ModelPool
+from llm_gateway.models.pool import LoadedModel
 from llm_gateway.prompt.prepare import PreparedPrompt
+from llm_gateway.telemetry.request_record import current_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,8 @@ class TokenSpan:
 class Tokenization:
     """The tokenizer of the one loaded model."""
 
-    def __init__(self, pool: ModelPool, generator: Generator, served: str) -> None:
-        self._pool = pool
+    def __init__(self, generator: Generator) -> None:
         self._generator = generator
-        self._served = served
 
     async def spans(self, text: str, *, add_special_tokens: bool) -> list[TokenSpan]:
         """Tokenize a text as it is.
@@ -84,8 +83,7 @@ class Tokenization:
         return (await self._model()).context_tokens
 
     async def _model(self) -> LoadedModel:
-        await self._generator.until_ready()
-        return self._pool.get(self._served)
+        return await self._generator.model(current_record.get())
 
 
 def _spans(model: LoadedModel, text: str, add_special_tokens: bool) -> list[TokenSpan]:

@@ -90,13 +90,17 @@ def _is_worth_asking(plan: Plan, layout: StoreLayout) -> bool:
     return False
 
 
-def convert(conversion: Conversion, source: Path, output: Path, settings: Settings, progress: Progress) -> Result:
+def convert(
+    conversion: Conversion, source: Path, output: Path, settings: Settings, progress: Progress, lock: int
+) -> Result:
     """Convert the model in `source` into the empty folder `output`, compared with its source.
+
+    The child holds the volume's `lock` as well: should this process be killed, it writes on for a moment.
 
     Raises:
         FetchError: the architecture is unknown, the result disagrees, or memory or disk ran out.
     """
-    return _run(_request(conversion, source, output, settings, check_only=False), progress)
+    return _run(_request(conversion, source, output, settings, check_only=False), progress, keep_open=(lock,))
 
 
 def _request(conversion: Conversion, source: Path, output: Path, settings: Settings, *, check_only: bool) -> Request:
@@ -111,7 +115,7 @@ def _request(conversion: Conversion, source: Path, output: Path, settings: Setti
     )
 
 
-def _run(request: Request, progress: Progress) -> Result:
+def _run(request: Request, progress: Progress, keep_open: tuple[int, ...] = ()) -> Result:
     """Feed the child its request; its standard input stays open, so that it notices when this process dies."""
     progress.begin("convert", "starting the converter")
     with tempfile.TemporaryFile() as noise:
@@ -121,6 +125,7 @@ def _run(request: Request, progress: Progress) -> Result:
             stdout=subprocess.PIPE,
             stderr=noise,
             env=child_environment(request.threads),
+            pass_fds=keep_open,
             bufsize=0,
         )
         try:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from model_store.layout import StoreLayout
 from model_store.progress_note import read_note
@@ -20,8 +20,10 @@ _SAY_EVERY_S = 30.0
 
 
 @contextmanager
-def writer_lock(layout: StoreLayout) -> Iterator[None]:
+def writer_lock(layout: StoreLayout) -> Iterator[int]:
     """Hold the volume's lock; creates the volume's folder where it is missing.
+
+    Gives the descriptor. A child that inherits it holds the lock too, so that nobody else writes before it has ended.
 
     Raises:
         OSError: the folder cannot be created or written.
@@ -31,8 +33,28 @@ def writer_lock(layout: StoreLayout) -> Iterator[None]:
     try:
         _acquire(descriptor, layout)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
+        with suppress(OSError):  # who holds it is a courtesy, and a full disk must not keep anybody from making room
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writer_lock_if_free(layout: StoreLayout) -> Iterator[bool]:
+    """Hold the lock where nobody else does; gives whether that is so, and does not wait.
+
+    Raises:
+        OSError: there is no volume yet, or it cannot be written.
+    """
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(descriptor)
 

@@ -20,6 +20,7 @@ from model_fetcher.publish import describe, new_content_folder, publish, remove_
 from model_fetcher.repair import mend_from, refetch
 from model_fetcher.settings import Settings
 from model_fetcher.standing import Standing, look_at_volume, refresh_times, report_extra_files
+from model_fetcher.sweep import sweep, sweep_if_alone
 from model_store.layout import StoreLayout
 from model_store.manifest import Manifest, content_folder, describe_files
 
@@ -33,10 +34,12 @@ def prepare(settings: Settings, layout: StoreLayout) -> None:
         FetchError: it cannot be done; the message says why and what to do.
     """
     if _is_ready(settings, layout):
+        sweep_if_alone(layout)
         return
-    with writer_lock(layout), Progress(layout.fetch_progress) as progress:
+    with writer_lock(layout) as lock, Progress(layout.fetch_progress) as progress:
         if _is_ready(settings, layout):  # another fetcher did the work while this one waited
             return
+        sweep(layout)
         standing = look_at_volume(settings, layout)
         source = sources.choose(settings, _pinned_commit(standing))
         if standing is not None and not standing.outdated and standing.manifest.precision == PRECISION:
@@ -55,7 +58,7 @@ def prepare(settings: Settings, layout: StoreLayout) -> None:
         # From here on the volume changes.
         if plan.damaged_source is not None:
             refetch(plan.damaged_source, source, layout, progress)
-        _Run(settings, layout, progress, source, plan, standing).carry_out()
+        _Run(settings, layout, lock, progress, source, plan, standing).carry_out()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class _Run:
 
     settings: Settings
     layout: StoreLayout
+    lock: int
     progress: Progress
     source: sources.Source
     plan: Plan
@@ -100,7 +104,7 @@ class _Run:
         """Convert beside what is published; only a result that agrees with its source replaces it."""
         output = new_content_folder(self.layout, self.plan.model, conversion.variant, self.plan.listing.commit)
         try:
-            result = convert(conversion, originals, output, self.settings, self.progress)
+            result = convert(conversion, originals, output, self.settings, self.progress, self.lock)
             mended = self.standing is not None and not self.standing.outdated and mend_from(output, self.standing)
             if not mended:
                 _log_agreement(self._publish(conversion, output, result))

@@ -18,7 +18,7 @@ from model_fetcher.settings import Quantization, Settings
 from model_fetcher.sources import Listing, Source, SourceFile
 from model_fetcher.standing import Standing, look_at_variant
 from model_store.layout import MANIFEST_NAME, StoreLayout
-from model_store.manifest import Manifest
+from model_store.manifest import Manifest, ManifestUnreadableError, read_manifest
 
 log = logging.getLogger(__name__)
 PARTIAL_SUFFIX = ".part"
@@ -236,10 +236,20 @@ def _conversion(wanted: Quantization, config_text: str, weights_bytes: int, fold
 
 
 def _take_back_orphan(variant_folder: Path, download_folder: Path, commit: str) -> None:
-    """Undo a move whose manifest was never written (a kill in between), so that nothing is downloaded twice."""
-    if download_folder.exists() or (variant_folder / MANIFEST_NAME).exists():
+    """Undo a move whose manifest was never written (a kill in between) or cannot be read any more.
+
+    So nothing is downloaded twice: every file is compared with its publisher's hash before it is published again.
+    """
+    if download_folder.exists() or _is_readable(variant_folder / MANIFEST_NAME):
         return
     for orphan in sorted(variant_folder.glob(f"{commit[:12]}-*")):
         download_folder.parent.mkdir(parents=True, exist_ok=True)
         orphan.rename(download_folder)
         return
+
+
+def _is_readable(manifest_path: Path) -> bool:
+    try:
+        return read_manifest(manifest_path) is not None
+    except ManifestUnreadableError:
+        return False

@@ -102,7 +102,11 @@ class Progress:
         note = ProgressNote(
             step=step, detail=detail, done_bytes=done_bytes, total_bytes=total_bytes, updated_at=time.time()
         )
-        write_note(self.path, note)
+        try:
+            write_note(self.path, note)
+        except OSError as error:
+            # A disk that is full is told by the work itself; what makes room on it must not fail for want of a note.
+            log.debug("the note of what goes on here could not be written (%s)", error)
 
 
 def human_bytes(count: float) -> str:

@@ -1,11 +1,13 @@
 """The manifest: what one variant of a model is made of, file by file, with hashes; read, write, check.
 
-It is written last and atomically, so a variant with a manifest is whole, and one without does not exist.
+It is written last and atomically, so a variant with a manifest is whole, and one without does not exist. Its last line
+is its own hash, because nothing else would tell that a digit of a size or of the context has changed.
 Checking returns a report and never raises: what to do about a damaged file is the caller's decision.
 """
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from model_store.layout import MANIFEST_NAME, StoreLayout
 
 FORMAT_VERSION = 1
 _READ_BYTES = 1 << 20
+_SEAL = re.compile(rb',\n  "sha256_of_the_above": "([0-9a-f]{64})"\n}\n')
+"""The last member. It is found in the text and not among the fields, so that a later version may add some."""
 
 
 class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +101,7 @@ def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest, or return None where there is none.
 
     Raises:
-        ManifestUnreadableError: the file is truncated, not JSON, of another shape, or of a newer format.
+        ManifestUnreadableError: the file is truncated, altered, not JSON, of another shape, or of a newer format.
     """
     try:
         raw = path.read_bytes()
@@ -109,9 +113,13 @@ def read_manifest(path: Path) -> Manifest | None:
 def parse_manifest(raw: bytes, where: str) -> Manifest:
     """Check and decode a manifest's text; `where` names it in error messages.
 
+    One that has no hash of its own, as bundles of earlier versions, is taken as it is.
+
     Raises:
-        ManifestUnreadableError: it is truncated, not JSON, of another shape, or of a newer format.
+        ManifestUnreadableError: it is truncated, altered, not JSON, of another shape, or of a newer format.
     """
+    if _is_altered(raw):
+        raise ManifestUnreadableError(f"{where} was altered after it was written; run the fetcher again")
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.DecodeError as error:
@@ -131,15 +139,27 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write atomically: a temporary name, flushed to disk, then renamed over the old manifest."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    encoded = _sealed(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     try:
         with temporary.open("wb") as file:
-            file.write(encoded + b"\n")
+            file.write(encoded)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sealed(encoded: bytes) -> bytes:
+    above = encoded.removesuffix(b"\n}")
+    return above + b',\n  "sha256_of_the_above": "%s"\n}\n' % hashlib.sha256(above).hexdigest().encode()
+
+
+def _is_altered(raw: bytes) -> bool:
+    seal = _SEAL.search(raw)
+    if seal is None:
+        return False
+    return seal.end() != len(raw) or hashlib.sha256(raw[: seal.start()]).hexdigest().encode() != seal[1]
 
 
 def content_folder(manifest_path: Path, manifest: Manifest) -> Path:

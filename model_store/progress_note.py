@@ -19,8 +19,11 @@ class ProgressNote(msgspec.Struct, frozen=True, kw_only=True):
 def write_note(path: Path, note: ProgressNote) -> None:
     """Replace the note in one step. It is not flushed to disk: it means nothing after a crash."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.encode(note))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(msgspec.json.encode(note))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_note(path: Path) -> ProgressNote | None:

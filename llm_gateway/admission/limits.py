@@ -1,6 +1,13 @@
 """Limits that are checked before anything is computed: how long a prompt and an answer may be, how many answers."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from llm_gateway.errors import InvalidRequestError, PromptTooLongError
+from llm_gateway.generation import UNTIL_CONTEXT_IS_FULL, GenerationRequest, SequenceRequest
+
+_CACHES_INSIDE: Final = 4
+"""How many times the KV cache the requests inside may have in tokens: one of them runs, the others wait."""
 
 
 def answer_tokens(prompt_tokens: int, asked_tokens: int, context_tokens: int, *, exact: bool) -> int:
@@ -41,3 +48,25 @@ def check_num_sequences(asked: int, allowed: int) -> None:
         raise InvalidRequestError(
             f"num_sequences is {asked}, at most {allowed} are allowed (MAX_NUM_SEQUENCES)", field="num_sequences"
         )
+
+
+def tokens_inside(asked: int | None, kv_cache_tokens: int | None) -> int | None:
+    """Return how many tokens all requests inside may have: as asked, else as the KV cache allows; None is no bound.
+
+    `kv_cache_tokens` is None where the engine sizes its cache by itself.
+    """
+    if asked is not None or kv_cache_tokens is None:
+        return asked
+    return _CACHES_INSIDE * kv_cache_tokens
+
+
+def tokens_of(request: GenerationRequest, sequences: Sequence[SequenceRequest], default_max_tokens: int) -> int:
+    """Return how many tokens a request counts for: its prompt and its longest answer, for each sequence.
+
+    An answer that nobody bounded counts for `default_max_tokens`: most end by themselves, long before the context does.
+    """
+    unbounded = request.max_tokens == UNTIL_CONTEXT_IS_FULL
+    return sum(
+        len(one.prompt_token_ids) + (min(one.max_tokens, default_max_tokens) if unbounded else one.max_tokens)
+        for one in sequences
+    )

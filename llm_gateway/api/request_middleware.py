@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llm_gateway.api.dialects import dialect_of
 from llm_gateway.api.error_bodies import error_response
 from llm_gateway.api.native.errors import NATIVE
+from llm_gateway.api.slow_reader import PatientSender, SlowReaderError
 from llm_gateway.api.streaming import CutStreamError
 from llm_gateway.errors import BodyTooLargeError, ClientLeftError
 from llm_gateway.telemetry.request_record import Outcome, RequestRecord, current_record
@@ -29,9 +30,17 @@ _QUIET_PATHS = frozenset({"/health", "/livez", "/readyz", "/metrics", "/version"
 class RequestMiddleware:
     """Wraps the application; `ended` is told of every record once it is complete."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, ended: Callable[[RequestRecord], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        slow_reader_timeout_s: float,
+        ended: Callable[[RequestRecord], None],
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._slow_reader_timeout_s = slow_reader_timeout_s
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,11 +51,16 @@ class RequestMiddleware:
             _request_id(Headers(scope=scope)), arrived=time.monotonic(), dialect=dialect_of(scope["path"]).name
         )
         current_record.set(record)
-        exchange = _Exchange(send, record.request_id)
+        sender = PatientSender(send, self._slow_reader_timeout_s)
+        exchange = _Exchange(sender.send, record.request_id)
+        # Returning without the end of the body is what makes the server close the connection.
         try:
             await self._answer(scope, receive, exchange)
+        except SlowReaderError as error:
+            record.outcome = record.outcome or Outcome.CANCELLED
+            record.error = str(error)
         except CutStreamError:
-            pass  # returning without the end of the body is what makes the server close the connection
+            pass
         except ClientLeftError:
             record.outcome = Outcome.CANCELLED
         except Exception:
@@ -54,6 +68,7 @@ class RequestMiddleware:
             _log.exception("unexpected error", id=record.request_id, path=scope["path"])
             record.outcome = Outcome.FAILED
         finally:
+            sender.close()
             self._finish(scope, record, exchange.status)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:

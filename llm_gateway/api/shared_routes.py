@@ -59,9 +59,12 @@ def shared_routes(lifecycle: Lifecycle, native: NativeApi, openai: OpenAiApi, tg
             Discriminator(_tokenizes),
             Body(openapi_examples=_TOKENIZE_EXAMPLES),
         ],
+        request: Request,
     ) -> Response:
         """Turn a text or a conversation into token ids; a body with `inputs` is TGI's, and so is its answer."""
-        return await (tgi.tokenize(body) if isinstance(body, InputsBody) else openai.tokenize(body))
+        if isinstance(body, InputsBody):
+            return await tgi.tokenize(body, request)
+        return await openai.tokenize(body, request)
 
     @router.get("/", tags=["operations"], response_class=PlainTextResponse)
     async def root(request: Request) -> Response:

@@ -1,11 +1,10 @@
 """An answer that is sent as it is made: a real status while there is still a choice, and a truthful end after that."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from llm_gateway.api.dialects import current_dialect
 from llm_gateway.api.disconnect import unless_client_leaves
@@ -24,27 +23,38 @@ async def stream(
     Raises:
         GatewayError: the answer ended before it began.
     """
-    first = await unless_client_leaves(request, anext(frames, b""))
-    return FrameStream(_from_first(first, frames), media_type=media_type, headers=headers)
-
-
-async def _from_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    async with aclosing(rest):
-        yield first
-        async for frame in rest:
-            yield frame
+    try:
+        first = await unless_client_leaves(request, anext(frames, b""))
+    except BaseException:
+        await frames.aclose()  # the first frame may have come as the client left
+        raise
+    answer = FrameStream(frames, media_type=media_type, headers=headers)
+    answer.first, answer.frames = first, frames
+    return answer
 
 
 class FrameStream(StreamingResponse):
     """A stream that, if its answer fails on the way, says so in its dialect's own frame.
 
-    Where the dialect has none, it ends without its last chunk, so that clients see it was cut.
+    Where the dialect has none, it ends without its last chunk, so that clients see it was cut. However it ends, the
+    answer behind it has ended too by then, and has given its place back.
     """
+
+    first: bytes
+    frames: AsyncGenerator[bytes, None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # A client that leaves while a frame is sent interrupts the sending, and not the one who makes the frames.
+            await self.frames.aclose()
 
     async def stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.first, "more_body": True})
         try:
-            async for frame in self.body_iterator:
+            async for frame in self.frames:
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
         except GatewayError as error:
             current_record.get().error = str(error)

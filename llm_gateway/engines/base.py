@@ -33,6 +33,10 @@ class Engine(Protocol):
     name: str
     device: str
 
+    @property
+    def num_steps(self) -> int:
+        """How many computations have ended; where it stands still and work waits, the engine is stuck."""
+
     def begin(self, request: SequenceRequest) -> int:
         """Put a sequence under way; returns how many tokens of its prompt the prefix cache has.
 

@@ -1,12 +1,14 @@
 """An engine that computes nothing: it repeats the prompt at a chosen rate, for tests and for measuring the gateway.
 
 It is used only where `ENGINE=fake` says so by name. `FAKE_ENGINE` sets its knobs, for example
-`tokens_per_s=200,load_s=2,fail_load=1,die_after_steps=9,stop_at_eos=1`: tokens per second of each sequence, seconds
-that loading takes, whether loading fails, after how many steps the process ends as a crash in native code would, and
-whether a sequence ends where the prompt has an end-of-turn token, so that a prompt can say what the answer is to be.
+`tokens_per_s=200,load_s=2,fail_load=1,die_after_steps=9,stall_after_steps=9,stop_at_eos=1`: tokens per second of each
+sequence, seconds that loading takes, whether loading fails, after how many steps the process ends as a crash in native
+code would, after how many a step begins that never ends, and whether a sequence ends where the prompt has an
+end-of-turn token, so that a prompt can say what the answer is to be.
 """
 
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ class FakeKnobs:
     fail_load: bool = False
     die_after_steps: int = 0
     """0 means never."""
+    stall_after_steps: int = 0
+    """0 means never."""
     stop_at_eos: bool = False
 
     @classmethod
@@ -42,6 +46,7 @@ class FakeKnobs:
                 load_s=float(pairs.pop("load_s", 0)),
                 fail_load=bool(int(pairs.pop("fail_load", 0))),
                 die_after_steps=int(pairs.pop("die_after_steps", 0)),
+                stall_after_steps=int(pairs.pop("stall_after_steps", 0)),
                 stop_at_eos=bool(int(pairs.pop("stop_at_eos", 0))),
             )
         finally:
@@ -62,7 +67,7 @@ class FakeEngine:
             raise RuntimeError(f"FAKE_ENGINE says fail_load, so {model_folder.name} is not loaded")
         self._running: dict[int, SequenceRequest] = {}
         self._produced: dict[int, int] = {}
-        self._steps = 0
+        self.num_steps = 0
 
     def begin(self, request: SequenceRequest) -> int:
         if request.grammar is not None:
@@ -79,11 +84,13 @@ class FakeEngine:
         return bool(self._running)
 
     def step(self) -> list[TokenChunk]:
-        self._steps += 1
-        if self._knobs.die_after_steps and self._steps > self._knobs.die_after_steps:
+        if self._knobs.die_after_steps and self.num_steps >= self._knobs.die_after_steps:
             os.abort()
+        if self._knobs.stall_after_steps and self.num_steps >= self._knobs.stall_after_steps:
+            threading.Event().wait()
         if self._knobs.tokens_per_s:
             time.sleep(1 / self._knobs.tokens_per_s)
+        self.num_steps += 1
         return [self._next(request) for request in list(self._running.values())]
 
     def clear_cache(self) -> None:

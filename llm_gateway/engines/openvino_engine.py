@@ -51,6 +51,7 @@ class OpenVinoEngine:
         self._pipeline = self._build_pipeline()
         self._running: dict[int, _Running] = {}
         self._cached = self._new_ledger()
+        self.num_steps = 0
 
     def begin(self, request: SequenceRequest) -> int:
         prompt = ov.Tensor(np.array([request.prompt_token_ids], dtype=np.int64))
@@ -76,6 +77,7 @@ class OpenVinoEngine:
             self._pipeline.step()
         except RuntimeError as error:
             self._end_all(error)
+        self.num_steps += 1
         return [chunk for sequence_id in list(self._running) if (chunk := self._read(sequence_id)) is not None]
 
     def _end_all(self, error: RuntimeError) -> NoReturn:

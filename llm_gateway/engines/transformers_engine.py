@@ -94,6 +94,11 @@ class TransformersEngine:
             del self._running[key]
             self._manager.cancel_request(key)
 
+    @property
+    def num_steps(self) -> int:
+        """The batches that the library's thread has computed: a step here only waits for it, and shows no life."""
+        return int(getattr(self._manager, "current_batch", 0))  # the thread sets it once it runs
+
     def has_work(self) -> bool:
         return bool(self._running)
 

@@ -51,6 +51,7 @@ class VllmEngine:
         """Sequences that vLLM gave up, each with a sentence, until the next step reports them."""
         self._compiling: set[int] = set()
         """Sequences with a grammar that have produced nothing yet."""
+        self.num_steps = 0
 
     def begin(self, request: SequenceRequest) -> int:
         if request.grammar is not None and request.min_tokens:
@@ -84,6 +85,7 @@ class VllmEngine:
             failed, self._failed = self._failed, {}
             raise StepFailedError(failed, {})
         chunks = [chunk for output in self._engine.step() if (chunk := self._read(output)) is not None]
+        self.num_steps += 1
         if self._compiling and not chunks:
             # A grammar is compiled in a thread of vLLM's, which an empty loop would keep from the Python lock.
             time.sleep(_COMPILING_WAIT_S)

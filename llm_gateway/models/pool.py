@@ -22,6 +22,7 @@ from llm_gateway.settings import Settings
 from llm_gateway.stream.reasoning import can_think
 from llm_gateway.tool_calls.base import ToolFormat
 from llm_gateway.tool_calls.detect import tool_format
+from llm_gateway.workers.client import WorkDone
 from llm_gateway.workers.process import WorkerProcess
 from llm_gateway.workers.protocol import EngineOptions, Load, Loaded, LoadFailed
 from machine import MachineFacts
@@ -47,6 +48,11 @@ class LoadedModel:
     choice: EngineChoice
     facts: Loaded
 
+    @property
+    def kv_cache_tokens(self) -> int | None:
+        """What the KV cache holds over all sequences; None where the engine sizes it by itself, from what is free."""
+        return None if self.choice.engine == "vllm" and self.choice.device == "cuda" else self.plan.kv_cache_tokens
+
     def memory_bytes(self) -> int:
         """What the worker's process holds in RAM now."""
         return resident_bytes(self.worker.pid)
@@ -58,6 +64,7 @@ class ModelPool:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loaded: dict[str, LoadedModel] = {}
+        self.work_done = WorkDone()
 
     def get(self, name: str) -> LoadedModel:
         """Return a loaded model.
@@ -83,7 +90,7 @@ class ModelPool:
         _log.info("engine", engine=choice.engine, device=choice.device, because=choice.reason)
         plan = plan_for(entry, settings, facts, choice)
         options = engine_options(settings, plan, facts, choice)
-        worker = await WorkerProcess.start(options.num_threads, choice.engine)
+        worker = await WorkerProcess.start(options.num_threads, choice.engine, self.work_done)
         try:
             # The vocabulary is read here while the weights are read there.
             (tokenizer, template), loaded = await asyncio.gather(

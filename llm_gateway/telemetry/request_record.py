@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     FAILED = "failed"
     REFUSED = "refused"
-    """It never held a place: bad input, no room, or no model."""
+    """Nothing was generated for it: bad input, no room, or no model."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ ends with an error, so no request is left waiting: that is the crash signal, and
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import msgspec
@@ -19,6 +20,7 @@ from llm_gateway.workers.protocol import (
     CacheCleared,
     Cancel,
     ClearCache,
+    ClearingCache,
     FrameReader,
     Generate,
     Load,
@@ -35,8 +37,19 @@ from llm_gateway.workers.protocol import (
 _log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class WorkDone:
+    """What engines have computed, added up over all workers; tokens that nobody took any more are among it."""
+
+    steps: int = 0
+    tokens: int = 0
+
+
 class TokenStream:
-    """What one sequence produces. Chunks that are ready at once are taken together."""
+    """What one sequence produces. Chunks that are ready at once are taken together.
+
+    Where nobody takes them they wait here, and no more of them than the sequence may have tokens.
+    """
 
     def __init__(self) -> None:
         self._waiting: TokenChunk | None = None
@@ -87,7 +100,8 @@ def _joined(first: TokenChunk, second: TokenChunk) -> TokenChunk:
 class WorkerClient(asyncio.Protocol):
     """Speaks the worker protocol over one socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, work_done: WorkDone | None = None) -> None:
+        self._work_done = work_done or WorkDone()
         self._frames = FrameReader()
         self._decoder = msgspec.msgpack.Decoder(ToGateway)
         self._streams: dict[int, TokenStream] = {}
@@ -96,8 +110,16 @@ class WorkerClient(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._loaded: asyncio.Future[Loaded | LoadFailed] = loop.create_future()
         self._cache_cleared: asyncio.Future[int] | None = None
+        self._clearing_cache = False
+        self.signs_of_life = 0
+        """Grows with each step that ends, and when work begins after a rest."""
         self._farewell = "the model's process ended while it worked on this request; try again shortly"
         self.disconnected: asyncio.Event = asyncio.Event()
+
+    @property
+    def waits_for_a_step(self) -> bool:
+        """Whether the engine has work, and nothing else to do before it."""
+        return bool(self._streams) and not self._clearing_cache
 
     async def load(self, load: Load) -> Loaded | LoadFailed:
         """Tell the worker what to load and wait until it has, or has said why not."""
@@ -114,6 +136,8 @@ class WorkerClient(asyncio.Protocol):
         streams = [TokenStream() for _ in sequences]
         if self.disconnected.is_set():
             raise WorkerDiedError("the model's process has ended; it is being loaded again, try again shortly")
+        if not self._streams:
+            self.signs_of_life += 1
         self._streams.update({request.sequence_id: stream for request, stream in zip(sequences, streams, strict=True)})
         self._send(Generate(sequences))
         return streams
@@ -123,6 +147,14 @@ class WorkerClient(asyncio.Protocol):
         open_ids = [sequence_id for sequence_id in sequence_ids if self._streams.pop(sequence_id, None) is not None]
         if open_ids and not self.disconnected.is_set():
             self._send(Cancel(open_ids))
+
+    def give_up(self, sequence_ids: Iterable[int], error: GatewayError) -> None:
+        """Stop sequences that have not ended, and have whoever waits for them fail with `error`."""
+        sequence_ids = list(sequence_ids)
+        for sequence_id in sequence_ids:
+            if (stream := self._streams.get(sequence_id)) is not None:
+                stream.fail(error)
+        self.cancel(sequence_ids)
 
     async def clear_cache(self) -> int:
         """Have the cache dropped once the running sequences have ended; returns the bytes given back."""
@@ -153,6 +185,7 @@ class WorkerClient(asyncio.Protocol):
         died = WorkerDiedError(self._farewell)
         if self._cache_cleared is not None and not self._cache_cleared.done():
             self._cache_cleared.set_exception(died)
+            self._cache_cleared.exception()  # looked at, in case that whoever asked has left
         for stream in self._streams.values():
             stream.fail(died)
         self._streams.clear()
@@ -163,7 +196,8 @@ class WorkerClient(asyncio.Protocol):
 
     def _take(self, message: ToGateway) -> None:
         match message:
-            case Produced(chunks):
+            case Produced(chunks, num_steps):
+                self._count(chunks, num_steps)
                 for chunk in chunks:
                     self._hand_over(chunk)
             case Begun(sequence_id, cached_tokens):
@@ -175,9 +209,18 @@ class WorkerClient(asyncio.Protocol):
                 self._fail(sequence_id, GenerationFailedError(sentence))
             case Loaded() | LoadFailed():
                 self._loaded.set_result(message)
+            case ClearingCache():
+                self._clearing_cache = True
             case CacheCleared(freed_bytes):
                 assert self._cache_cleared is not None, "the worker answers only what it was asked"
+                self._clearing_cache = False
+                self.signs_of_life += 1
                 self._cache_cleared.set_result(freed_bytes)
+
+    def _count(self, chunks: list[TokenChunk], num_steps: int) -> None:
+        self.signs_of_life += 1
+        self._work_done.steps += num_steps
+        self._work_done.tokens += sum([len(chunk.token_ids) for chunk in chunks])
 
     def _fail(self, sequence_id: int, error: GatewayError) -> None:
         stream = self._streams.pop(sequence_id, None)

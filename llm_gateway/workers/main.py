@@ -24,6 +24,7 @@ from llm_gateway.workers.protocol import (
     CacheCleared,
     Cancel,
     ClearCache,
+    ClearingCache,
     FrameReader,
     Generate,
     Load,
@@ -90,6 +91,7 @@ class Worker:
         self._engine = engine
         self._held_back: deque[SequenceRequest] = deque()
         self._clear_wanted = False
+        self._steps_told = engine.num_steps
 
     def run(self) -> None:
         while True:
@@ -113,8 +115,9 @@ class Worker:
             for sequence_id, sentence in failed.lost.items():
                 self._channel.send(Lost(sequence_id, sentence))
             return
-        if chunks:
-            self._channel.send(Produced(chunks))
+        num_steps, self._steps_told = self._engine.num_steps - self._steps_told, self._engine.num_steps
+        if chunks or num_steps:
+            self._channel.send(Produced(chunks, num_steps))
 
     def _take(self, message: ToWorker) -> None:
         match message:
@@ -144,8 +147,10 @@ class Worker:
         self._engine.cancel(sequence_id)
 
     def _clear_cache(self) -> None:
+        self._channel.send(ClearingCache())
         before = resident_bytes(os.getpid())
         self._engine.clear_cache()
+        self._steps_told = self._engine.num_steps
         return_free_memory()
         self._clear_wanted = False
         self._channel.send(CacheCleared(max(0, before - resident_bytes(os.getpid()))))

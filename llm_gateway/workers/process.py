@@ -9,12 +9,13 @@ import os
 import socket
 import sys
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from llm_gateway.settings import inherited_environment
-from llm_gateway.workers.client import WorkerClient
+from llm_gateway.workers.client import WorkDone, WorkerClient
 
 _log = structlog.get_logger()
 
@@ -48,8 +49,8 @@ class WorkerProcess:
         self._listening = asyncio.create_task(self._repeat_what_it_says())
 
     @classmethod
-    async def start(cls, num_threads: int, engine: str = "") -> "WorkerProcess":
-        """Start a child that waits for its first message."""
+    async def start(cls, num_threads: int, engine: str = "", work_done: WorkDone | None = None) -> "WorkerProcess":
+        """Start a child that waits for its first message; what it does is added to `work_done`."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -64,8 +65,9 @@ class WorkerProcess:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
-        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
-        _, client = await asyncio.get_running_loop().create_connection(WorkerClient, sock=ours)
+        with suppress(ProcessLookupError):  # it was killed already, which its socket tells
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
+        _, client = await asyncio.get_running_loop().create_connection(lambda: WorkerClient(work_done), sock=ours)
         return cls(process, client)
 
     @property
@@ -89,6 +91,12 @@ class WorkerProcess:
             self._process.kill()
             await self._process.wait()
         await self._listening
+
+    def kill(self, farewell: str) -> None:
+        """End a process that does not listen any more, at once; `farewell` is what open requests are told."""
+        self.client.close(farewell)
+        with suppress(ProcessLookupError):  # it may have ended by itself by now
+            self._process.kill()
 
     async def _repeat_what_it_says(self) -> None:
         """Bring the libraries' own lines into the log, one by one, and keep the last for when it dies."""

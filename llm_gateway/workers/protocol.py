@@ -84,9 +84,11 @@ class Begun(msgspec.Struct, frozen=True, tag=True):
 
 
 class Produced(msgspec.Struct, frozen=True, tag=True):
-    """To the gateway: what all sequences gained in one step."""
+    """To the gateway: what all sequences gained. It comes after each step, so a step that never ends is noticed."""
 
     chunks: list[TokenChunk]
+    num_steps: int = 1
+    """How many steps the engine has finished since it last said so."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -103,6 +105,10 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
+class ClearingCache(msgspec.Struct, frozen=True, tag=True):
+    """To the gateway: what ran has ended, and the cache is being cleared, which can take as long as loading."""
+
+
 class CacheCleared(msgspec.Struct, frozen=True, tag=True):
     """To the gateway: how many bytes the worker's process became smaller by."""
 
@@ -110,7 +116,7 @@ class CacheCleared(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker: TypeAlias = Load | Generate | Cancel | ClearCache
-ToGateway: TypeAlias = Loaded | LoadFailed | Begun | Produced | Refused | Lost | CacheCleared
+ToGateway: TypeAlias = Loaded | LoadFailed | Begun | Produced | Refused | Lost | ClearingCache | CacheCleared
 
 _encoder = msgspec.msgpack.Encoder()
 

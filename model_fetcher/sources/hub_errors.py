@@ -41,8 +41,9 @@ def wait_asked_for(error: Exception) -> float | None:
     limits = parse_ratelimit_headers(error.response.headers)
     if error.response.status_code == 429 and limits is not None:
         return min(limits.reset_in_seconds + 1.0, LONGEST_WAIT_S)
-    asked = error.response.headers.get("Retry-After")
-    seconds = _retry_after_s(asked) if asked else None
+    headers = error.response.headers
+    asked = headers.get("Retry-After")
+    seconds = _retry_after_s(asked, headers.get("Date")) if asked else None
     return None if seconds is None else min(seconds, LONGEST_WAIT_S)
 
 
@@ -105,11 +106,15 @@ def _invalid_token(endpoint: str) -> TokenWithoutAccessError:
     )
 
 
-def _retry_after_s(value: str) -> float | None:
-    """Read a Retry-After header: seconds, or a date."""
+def _retry_after_s(value: str, sent: str | None) -> float | None:
+    """Read a Retry-After header: seconds, or a date, which is compared with the date on which the answer was sent.
+
+    Both are the server's clock then, and it does not matter what this machine's says.
+    """
     if value.strip().isdigit():
         return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        now_s = email.utils.parsedate_to_datetime(sent).timestamp() if sent else time.time()
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now_s)
     except ValueError:
         return None

@@ -68,6 +68,7 @@ ERRORS: list[errors.GatewayError] = [
     UnexpectedError("it is a bug"),
     errors.NotReadyError("it is loading", phase="loading", retry_after_s=1),
     errors.WorkerDiedError("it ended"),
+    errors.DeadlinePassedError("it took too long"),
 ]
 
 

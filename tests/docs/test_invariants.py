@@ -1,4 +1,4 @@
-"""The invariants of docs/architecture.md that a program can check: who imports whom, and who reads the environment."""
+"""The invariants of docs/architecture.md that a program can check: imports, who reads the environment or the clock."""
 
 import ast
 from collections.abc import Iterator
@@ -21,6 +21,18 @@ ROOMS_BELOW = {
     "models": {"api"},
 }
 """Room: the rooms that it must not know."""
+WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+READERS_OF_THE_WALL_CLOCK = {
+    "llm_gateway/api/ollama/answers.py": "created_at, which Ollama's clients parse",
+    "llm_gateway/api/ollama/chunks.py": "the same in streams",
+    "llm_gateway/api/openai/envelope.py": "created, which OpenAI's clients parse",
+    "llm_gateway/bring_up.py": "the age of the fetcher's note; wrong, it is another sentence in /health",
+    "llm_gateway/prompt/chat_template.py": "the date that a chat template asks for",
+    "model_fetcher/progress.py": "the time in the note",
+    "model_fetcher/publish.py": "published_at, for people",
+    "model_fetcher/sources/hub_errors.py": "a Retry-After that is a date, from a hub that does not say its own",
+}
+"""Everything that waits, expires or is measured goes by monotonic time: clocks on walls are set back."""
 
 
 def _modules(package: Path) -> Iterator[Path]:
@@ -102,3 +114,32 @@ def test_only_the_wiring_imports_every_dialect() -> None:
         if imported.startswith("llm_gateway.api")
     }
     assert importers == {"llm_gateway/app.py"}
+
+
+def _calls_of_the_wall_clock(path: Path) -> set[str]:
+    chains = {
+        ".".join(ast.unparse(node.func).split(".")[-2:])
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    return chains & WALL_CLOCK
+
+
+def test_who_reads_the_clock_on_the_wall_has_a_reason_and_none_is_a_wait() -> None:
+    rooms = ("llm_gateway", "model_fetcher", "model_store", "machine", "front_door", "healthcheck", "profiles")
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for room in rooms
+        for path in _modules(ROOT / room)
+        if _calls_of_the_wall_clock(path)
+    }
+    assert readers == set(READERS_OF_THE_WALL_CLOCK)
+
+
+def test_nobody_imports_a_clock_by_another_name() -> None:
+    renamed = {"time.time", "time.time_ns"}
+    for room in ("llm_gateway", "model_fetcher", "model_store", "machine", "front_door", "healthcheck", "profiles"):
+        for path in _modules(ROOT / room):
+            assert not set(_imports(path)) & renamed, (
+                f"{path} imports a clock itself, where the test above cannot see it"
+            )

@@ -132,6 +132,24 @@ def test_a_cancelled_sequence_produces_nothing_more_and_the_others_go_on(subject
     assert left.finish is alone.finish
 
 
+def test_after_a_cancellation_one_step_is_enough_to_have_no_work(subject: Subject) -> None:
+    for number in range(4):
+        subject.engine.begin(subject.request(number, sequence_id=number, max_tokens=400, stop_token_ids=[]))
+    while not subject.engine.step():
+        pass
+    for number in range(4):
+        subject.engine.cancel(number)
+    if subject.engine.has_work():
+        assert subject.engine.step() == []
+    assert not subject.engine.has_work()
+
+
+def test_every_computation_is_counted(subject: Subject) -> None:
+    before = subject.engine.num_steps
+    answer = subject.run(stop_token_ids=[], max_tokens=20)
+    assert subject.engine.num_steps - before >= len(answer.token_ids)
+
+
 def test_of_64_requests_at_once_half_are_cancelled_and_the_other_half_is_right(subject: Subject) -> None:
     expected = [subject.run(index, max_tokens=24) for index in range(len(subject.prompts))]
     requests = [

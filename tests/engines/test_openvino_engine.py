@@ -157,3 +157,42 @@ def test_int8_answers_as_full_precision_does(
     agreement = _entry(demo_store, "int8").manifest.agreement
     assert agreement is not None
     assert agreement.same_next_token > 0.95
+
+
+def test_a_cancelled_sequence_gives_its_blocks_back_within_one_step(
+    entry: CatalogEntry, tokenizer: PromptTokenizer, prompts: list[list[int]]
+) -> None:
+    engine = _engine(entry, kv_cache_tokens=512, prefix_caching=False)
+    engine.begin(request(0, prompts[0], tokenizer, max_tokens=450, stop_token_ids=[]))
+    for _ in range(400):
+        engine.step()
+    engine.cancel(0)
+    engine.begin(request(1, prompts[1], tokenizer, max_tokens=450, stop_token_ids=[]))
+    before, produced = engine.num_steps, _run_to_the_end(engine)
+    assert len(produced[1]) == 450, "the cache has room for one such sequence, and not for two"
+    assert engine.num_steps - before <= 452, "it never had to wait for room"
+
+
+def test_what_runs_goes_first_where_the_cache_is_too_small_for_all(
+    entry: CatalogEntry, tokenizer: PromptTokenizer, prompts: list[list[int]]
+) -> None:
+    engine = _engine(entry, kv_cache_tokens=512, prefix_caching=False)
+    for number in range(2):
+        engine.begin(request(number, prompts[number], tokenizer, max_tokens=400, stop_token_ids=[]))
+    while not engine.step():
+        pass
+    before, first = engine.num_steps, 0
+    while first < 390:  # the other one has given its blocks up by then
+        first += sum(len(chunk.token_ids) for chunk in engine.step() if chunk.sequence_id == 0)
+    assert engine.num_steps - before == first, "it had a token in each of the steps"
+    produced = _run_to_the_end(engine)
+    assert not engine.has_work()
+    assert produced[1], "the other one is computed to its end, too"
+
+
+def _run_to_the_end(engine: OpenVinoEngine) -> dict[int, list[int]]:
+    produced: dict[int, list[int]] = {}
+    while engine.has_work():
+        for chunk in engine.step():
+            produced.setdefault(chunk.sequence_id, []).extend(chunk.token_ids)
+    return produced

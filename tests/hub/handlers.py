@@ -129,7 +129,15 @@ class HubHandler(_Handler):
         if isinstance(fault, Status):
             self._say(request, fault.code, b"", **{key.replace("-", "_"): value for key, value in fault.headers})
             return
-        self._say(request, 200, json.dumps(repository.model_info()).encode(), Content_Type="application/json")
+        body = json.dumps(repository.model_info()).encode()
+        if not isinstance(fault, Cut | Stall):
+            self._say(request, 200, body, Content_Type="application/json")
+            return
+        request.status = 200
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._send_body(request, body, fault)
 
     def _send_resolved(self, request: "Request", repository: Repository, path: str) -> None:
         if repository.gated and not self._may_read(request, repository):

@@ -39,8 +39,9 @@ class NativeApi:
         wanted = to_generation(body, record.request_id)
         return await stream(request, _text(self._generator, wanted, record), "text/plain; charset=utf-8")
 
-    async def clear_cache(self) -> CacheAnswer:
-        return CacheAnswer(status="cleared", freed_bytes=await self._generator.clear_cache())
+    async def clear_cache(self, request: Request) -> CacheAnswer:
+        freed_bytes = await unless_client_leaves(request, self._generator.clear_cache())
+        return CacheAnswer(status="cleared", freed_bytes=freed_bytes)
 
 
 def native_routes(api: NativeApi) -> APIRouter:
@@ -59,9 +60,9 @@ def native_routes(api: NativeApi) -> APIRouter:
         return await api.stream_text(body, request)
 
     @router.post("/clear_cache")
-    async def clear_cache() -> CacheAnswer:
+    async def clear_cache(request: Request) -> CacheAnswer:
         """Drop the prefix cache once running answers have ended, and give its memory back."""
-        return await api.clear_cache()
+        return await api.clear_cache(request)
 
     return router
 

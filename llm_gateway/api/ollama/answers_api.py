@@ -63,14 +63,14 @@ class OllamaAnswersApi:
     async def _switch(self, body: AnswerBody, request: Request) -> str:
         """Load or unload the model, which is what a body without words asks for; returns the `done_reason`."""
         if body.unloads:
-            await self._generator.unload()
+            await unless_client_leaves(request, self._generator.unload())
             return "unload"
         await self._model(request)
         return "load"
 
     async def _model(self, request: Request) -> LoadedModel:
         """The loaded model, for what it can do; one that is loaded on demand is asked for here."""
-        return await unless_client_leaves(request, self._generator.model())
+        return await unless_client_leaves(request, self._generator.model(current_record.get()))
 
     def _check(self, asked: str) -> None:
         if not self._served.accepts(required(asked)):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from llm_gateway.api.error_bodies import from_validation
 from llm_gateway.api.openai.answers import Answers
 from llm_gateway.api.openai.errors import error_object
 from llm_gateway.api.openai.schema import ChatBody, CompletionBody
-from llm_gateway.api.openai.several import add_part, part_of
+from llm_gateway.api.openai.several import Siblings
 from llm_gateway.errors import GatewayError, InvalidRequestError
 from llm_gateway.telemetry.request_record import Outcome, RequestRecord
 
@@ -24,16 +25,14 @@ async def answer_batch(items: Sequence[object], answers: Answers, record: Reques
     """Answer every item; the result of each is a completion, a chat's completion, or `{"error": {...}}`."""
     results: list[object] = [None] * len(items)
     todo = iter(enumerate(items))
+    siblings = Siblings(record)
 
     async def work() -> None:
         for index, item in todo:
-            part = part_of(record, index)
             try:
-                results[index] = await _answer(item, answers, part)
+                results[index] = await siblings.answer(index, partial(_answer, item, answers))
             except GatewayError as error:
                 results[index] = {"error": error_object(error)}
-            finally:
-                add_part(record, part)
 
     try:
         async with asyncio.TaskGroup() as group:

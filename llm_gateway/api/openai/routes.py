@@ -46,26 +46,26 @@ class OpenAiApi:
         record = current_record.get()
         if body.stream:
             with prompt_is_in("prompt"):
-                frames = await self._answers.completion_stream(body, record)
+                frames = await unless_client_leaves(request, self._answers.completion_stream(body, record))
                 return await stream(request, frames, sse.MEDIA_TYPE, sse.HEADERS)
         return json_answer(await unless_client_leaves(request, self._answers.completion(body, record)))
 
     async def complete_batch(self, items: list[object], request: Request) -> Response:
         """Answer a list of requests, each by itself."""
-        await self._parts.generator.until_ready()
+        await unless_client_leaves(request, self._parts.generator.model(current_record.get()))
         answering = batch.answer_batch(items, self._answers, current_record.get())
         return json_answer(await unless_client_leaves(request, answering))
 
-    async def tokenize(self, body: TokenizeBody) -> Response:
+    async def tokenize(self, body: TokenizeBody, request: Request) -> Response:
         """Tokenize a text or a conversation."""
         self._served.check(body.model)
-        answer = await tokenize.tokenize(body, self._parts.tokenization, current_record.get().request_id)
-        return json_answer(answer)
+        answering = tokenize.tokenize(body, self._parts.tokenization, current_record.get().request_id)
+        return json_answer(await unless_client_leaves(request, answering))
 
-    async def detokenize(self, body: DetokenizeBody) -> Response:
+    async def detokenize(self, body: DetokenizeBody, request: Request) -> Response:
         """Turn token ids back into text."""
         self._served.check(body.model)
-        return json_answer(await tokenize.detokenize(body, self._parts.tokenization))
+        return json_answer(await unless_client_leaves(request, tokenize.detokenize(body, self._parts.tokenization)))
 
     def embed(self, body: EmbeddingsBody) -> NoReturn:
         """Say that there are no embeddings."""
@@ -114,9 +114,9 @@ def openai_routes(api: OpenAiApi) -> APIRouter:
         api.embed(body)
 
     @router.post("/detokenize")
-    async def detokenize(body: DetokenizeBody) -> Response:
+    async def detokenize(body: DetokenizeBody, request: Request) -> Response:
         """Turn token ids back into the text that they stand for, special tokens included."""
-        return await api.detokenize(body)
+        return await api.detokenize(body, request)
 
     return router
 

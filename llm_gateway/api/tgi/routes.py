@@ -37,7 +37,7 @@ class TgiApi:
     async def generate_stream(self, body: InputsBody, request: Request) -> FrameStream:
         """Answer with one event for each token."""
         record = current_record.get()
-        wanted = await self._read(body, record, streams=True)
+        wanted = await unless_client_leaves(request, self._read(body, record, streams=True))
         frames = events(self._parts.generator, body, wanted, record)
         return await stream(
             request, frames, MEDIA_TYPE, {**HEADERS, **stream_headers(body.inputs, self._parts.lifecycle.device)}
@@ -54,21 +54,22 @@ class TgiApi:
         answer, headers = await self._answer(body, request)
         return _json([answer], headers)
 
-    async def tokenize(self, body: InputsBody) -> Response:
+    async def tokenize(self, body: InputsBody, request: Request) -> Response:
         """Answer with the tokens of `inputs`."""
-        return _json(await tokenize(self._parts.tokenization, body))
+        return _json(await unless_client_leaves(request, tokenize(self._parts.tokenization, body)))
 
-    async def chat_tokenize(self, body: ChatTokenizeBody) -> Response:
+    async def chat_tokenize(self, body: ChatTokenizeBody, request: Request) -> Response:
         """Answer with a conversation as the model reads it."""
-        return _json(await chat_tokenize(self._parts.tokenization, body, current_record.get().request_id))
+        answering = chat_tokenize(self._parts.tokenization, body, current_record.get().request_id)
+        return _json(await unless_client_leaves(request, answering))
 
-    async def info(self) -> Response:
+    async def info(self, request: Request) -> Response:
         """Answer with what is served."""
-        return _json(await server_info(self._parts))
+        return _json(await unless_client_leaves(request, server_info(self._parts)))
 
     async def _answer(self, body: InputsBody, request: Request) -> tuple[GenerateAnswer, Mapping[str, str]]:
         record = current_record.get()
-        wanted = await self._read(body, record, streams=False)
+        wanted = await unless_client_leaves(request, self._read(body, record, streams=False))
         answers = await unless_client_leaves(request, collect(self._parts.generator, wanted, record))
         generated_tokens = num_tokens(answers[likeliest(answers)], record.usage)
         return to_answer(answers, body, wanted), answer_headers(
@@ -98,14 +99,14 @@ def tgi_routes(api: TgiApi) -> APIRouter:
         return await api.compat_generate(body, request)
 
     @router.post("/chat_tokenize", response_class=Response)
-    async def chat_tokenize(body: ChatTokenizeBody) -> Response:
+    async def chat_tokenize(body: ChatTokenizeBody, request: Request) -> Response:
         """Put a conversation into the model's chat template, for `inputs`, and tokenize it."""
-        return await api.chat_tokenize(body)
+        return await api.chat_tokenize(body, request)
 
     @router.get("/info", response_class=Response)
-    async def info() -> Response:
+    async def info(request: Request) -> Response:
         """Tell which model is served, and up to which limits."""
-        return await api.info()
+        return await api.info(request)
 
     return router
 

@@ -4,14 +4,18 @@ import concurrent.futures
 import http.client
 import json
 import os
+import random
 import signal
 import socket
+from collections import Counter
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.dialects import BATCH, EVERY_WAY, Way
 from tests.support.gateway_process import GatewayProcess, free_port, gateway, start_gateway
+from tests.support.metrics import accepted_and_ended, metrics, until_running
 
 SLOW = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=50"}
 ENDLESS = {"prompt": "Go on.", "max_tokens": 900}
@@ -213,3 +217,77 @@ def test_a_gateway_outlives_the_reader_of_its_log_and_still_stops_cleanly(demo_s
     assert answer.status_code == 200
     process.terminate()
     assert process.wait(60) == 0
+
+
+def test_of_hundreds_of_mixed_requests_each_ends_exactly_once(demo_store: Path) -> None:
+    settings = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=1000", "MAX_CONCURRENT_REQUESTS": "10"}
+    with (
+        gateway(demo_store, **settings, MAX_CONCURRENT_TOKENS="600") as running,
+        concurrent.futures.ThreadPoolExecutor(20) as pool,
+    ):
+        running.wait_until_ready()
+        draw = random.Random(6)
+        asked = [
+            pool.submit(_one_of_many, running, draw.choice(EVERY_WAY), draw.choice(_FATES), f"many-{index}")
+            for index in range(400)
+        ]
+        for asking in asked:
+            asking.result()
+        until_running(running, 0)
+        accepted, ended = accepted_and_ended(running)
+        assert metrics(running)["preheat_tokens_inside"] == 0
+        running.terminate()
+        assert running.exit_code() == 0
+        assert sum(ended.values()) == accepted
+        assert min(ended["finished"], ended["cancelled"], ended["refused"]) > 0
+        lines = Counter(line["id"] for line in running.log if str(line.get("id", "")).startswith("many-"))
+        assert lines == {f"many-{index}": 1 for index in range(400)}
+        outcomes = {line["outcome"] for line in running.log if str(line.get("id", "")).startswith("many-")}
+        assert outcomes == {"finished", "cancelled", "refused"}
+        assert "request ended twice" not in running.log_text()
+        assert "Traceback" not in running.log_text()
+
+
+_FATES = ("stays", "stays", "leaves at once", "leaves in the middle", "cannot be", "is much")
+
+
+def _one_of_many(running: GatewayProcess, way: Way, fate: str, request_id: str) -> None:
+    if fate == "stays":
+        assert way.ask(running, 40, request_id).status in {200, way.busy}
+    elif fate == "cannot be":
+        # More than the context holds; a batch is answered all the same, with an error for each of its items.
+        ending = way.ask(running, 1, request_id, prompt="warm " * 3000)
+        assert ending.status in ({200} if way is BATCH else {400, 422, way.busy})
+    elif fate == "is much":
+        assert way.ask(running, 500, request_id).status in {200, way.busy}
+    else:
+        connection = way.begin(running, 400, request_id)
+        if fate == "leaves in the middle":
+            connection.getresponse().read(1)
+        connection.close()
+
+
+def test_sigterm_under_load_gives_everybody_an_ending(demo_store: Path) -> None:
+    with (
+        gateway(demo_store, **SLOW, DRAIN_TIMEOUT_S="1.5") as running,
+        concurrent.futures.ThreadPoolExecutor(2 * len(EVERY_WAY)) as pool,
+    ):
+        running.wait_until_ready()
+        short = [pool.submit(way.ask, running, 20, f"load-short-{way.name}") for way in EVERY_WAY]
+        endless = [pool.submit(way.ask, running, 1900, f"load-endless-{way.name}") for way in EVERY_WAY]
+        while accepted_and_ended(running)[0] < 2 * len(EVERY_WAY) + 2:  # each of the two batches is two requests
+            pass
+        running.terminate()
+        running.wait_for("phase", phase="draining")
+        refused = running.generate("May I still come in?")
+        assert (refused.status_code, refused.json()["phase"]) == (503, "draining")
+        for way, asking in zip(EVERY_WAY, short, strict=True):
+            ending = asking.result()
+            assert (ending.status, ending.whole) == (200, True), way.name
+            assert not way.failed(ending, 503, "stopping"), way.name
+        for way, asking in zip(EVERY_WAY, endless, strict=True):
+            assert way.failed(asking.result(), 503, "stopping"), (way.name, asking.result())
+        assert running.exit_code() == 0
+        lines = Counter(line["id"] for line in running.log if str(line.get("id", "")).startswith("load-"))
+        assert sorted(lines.values()) == [1] * 2 * len(EVERY_WAY)
+        assert "Traceback" not in running.log_text()

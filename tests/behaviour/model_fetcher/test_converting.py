@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from model_store.manifest import check_fully
-from tests.behaviour.model_fetcher.conftest import DEMO_FOLDER, ROOT, Fetcher, Outcome, corrupt, inodes
+from tests.behaviour.model_fetcher.conftest import DEMO_FOLDER, ROOT, Fetcher, corrupt, inodes, run_with_converter
 from tests.hub import Hub, Repository
 
 IR = "openvino_model.bin"
@@ -151,21 +151,6 @@ SUICIDAL_CONVERTER = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 """What the kernel does to a converter when memory runs out."""
 
 CRASHING_CONVERTER = "import os; os.write(2, b'glibc: something terrible'); os.abort()"
-
-
-def run_with_converter(fetcher: Fetcher, folder: Path, code: str, **settings: str) -> Outcome:
-    """Run the fetcher with another program in the place of its converter."""
-    (folder / "another_converter.py").write_text(code, encoding="utf-8")
-    front = (
-        "import sys; from model_fetcher import convert; convert.CONVERTER_MODULE = 'another_converter'; "
-        "from model_fetcher.__main__ import main; sys.exit(main([]))"
-    )
-    environment = fetcher.environment(**settings)
-    environment["PYTHONPATH"] += f":{folder}"
-    process = subprocess.run(
-        [sys.executable, "-c", front], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    return Outcome(process.returncode, process.stdout + process.stderr)
 
 
 def test_a_conversion_that_disagrees_with_its_source_is_not_published(fetcher: Fetcher, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ import itertools
 
 import pytest
 
-from llm_gateway.lifecycle import MAX_RETRY_AFTER_S, Lifecycle, Phase
+from llm_gateway.errors import MAX_RETRY_AFTER_S
+from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.figures import Figures
 
 FIGURES = Figures(first_token_ms=1.0, tokens_per_s=1.0, memory_bytes=1, num_threads=1, context_tokens=1, num_prompts=1)

@@ -17,7 +17,7 @@ def _application_with_a_bug(ended: list[RequestRecord]) -> RequestMiddleware:
     async def generate() -> None:
         raise ZeroDivisionError("the bug")
 
-    return RequestMiddleware(api, max_body_bytes=1024, ended=ended.append)
+    return RequestMiddleware(api, max_body_bytes=1024, slow_reader_timeout_s=30, ended=ended.append)
 
 
 async def test_a_bug_is_a_sentence_for_the_client_and_a_traceback_in_the_log() -> None:

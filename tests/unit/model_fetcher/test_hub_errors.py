@@ -41,6 +41,11 @@ def test_a_pause_until_a_date_in_the_past_is_none_at_all() -> None:
     assert wait_asked_for(refusal(503, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")) == 0
 
 
+def test_a_pause_until_a_date_is_counted_by_the_clock_of_whoever_asks_for_it() -> None:
+    pause = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry_After": "Wed, 21 Oct 2015 07:28:09 GMT"}
+    assert wait_asked_for(refusal(503, **pause)) == 9
+
+
 def test_the_hubs_own_rate_limit_header_counts() -> None:
     assert wait_asked_for(refusal(429, ratelimit='"api";r=0;t=55')) == 56
 

@@ -13,6 +13,7 @@ from model_store.manifest import (
     check_fully,
     check_quickly,
     describe_files,
+    parse_manifest,
     read_manifest,
     write_manifest,
 )
@@ -69,6 +70,53 @@ def test_half_a_manifest_is_refused_with_a_sentence(tmp_path: Path, text: str) -
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ManifestUnreadableError, match="run the fetcher again"):
         read_manifest(path)
+
+
+def _read_or_refuse(raw: bytes) -> Manifest | None:
+    """What a reader makes of a manifest's text: the manifest, or None where it is refused."""
+    try:
+        return parse_manifest(raw, "manifest.json")
+    except ManifestUnreadableError:
+        return None
+
+
+def test_a_manifest_that_was_cut_anywhere_is_refused_or_was_whole(folder: Path) -> None:
+    path = folder.parent / "manifest.json"
+    write_manifest(path, manifest_of(folder))
+    raw = path.read_bytes()
+    kept = [length for length in range(len(raw)) if _read_or_refuse(raw[:length]) is not None]
+    assert kept == [len(raw) - 1], "without its last line break it is whole, and anything shorter is not"
+    assert parse_manifest(raw[:-1], "manifest.json") == manifest_of(folder)
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x10, 0x20, 0x80, 0xFF])
+def test_a_manifest_with_one_wrong_byte_is_refused_or_says_the_same(folder: Path, mask: int) -> None:
+    path = folder.parent / "manifest.json"
+    write_manifest(path, manifest_of(folder))
+    raw = path.read_bytes()
+    taken = []
+    for place in range(len(raw)):
+        read = _read_or_refuse(raw[:place] + bytes([raw[place] ^ mask]) + raw[place + 1 :])
+        assert read in (None, manifest_of(folder)), f"byte {place} of {len(raw)}"
+        taken += [place] if read else []
+    above = raw.index(b',\n  "sha256_of_the_above"')
+    assert all(place > above for place in taken), "everything above the hash is under it"
+
+
+def test_a_manifest_without_a_hash_of_its_own_is_taken_as_it_is() -> None:
+    manifest = Manifest(
+        model="org/name",
+        source="https://hub/org/name",
+        commit="c0ffee",
+        licence=None,
+        variant="openvino-int8",
+        precision="int8",
+        content="c0ffee-1",
+        shape=SHAPE,
+        files=(),
+        published_at="2026-01-01T00:00:00+00:00",
+    )
+    assert parse_manifest(msgspec.json.encode(manifest), "a bundle's manifest") == manifest
 
 
 def test_a_newer_format_is_refused_with_both_numbers(folder: Path) -> None:

@@ -1,0 +1,89 @@
+"""A request that ends while its prompt is being prepared in a thread, which nothing can interrupt."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from llm_gateway import generator as generator_module
+from llm_gateway.errors import DeadlinePassedError
+from llm_gateway.generation import GenerationRequest, PromptSource
+from llm_gateway.generator import Generator
+from llm_gateway.lifecycle import Lifecycle, Phase
+from llm_gateway.models.figures import Figures
+from llm_gateway.models.pool import ModelPool
+from llm_gateway.settings import Settings
+from llm_gateway.telemetry.endings import Endings
+from llm_gateway.telemetry.request_record import Outcome, RequestRecord
+
+FIGURES = Figures(first_token_ms=1.0, tokens_per_s=1.0, memory_bytes=1, num_threads=1, context_tokens=1, num_prompts=1)
+REQUEST = GenerationRequest(request_id="one", prompt=PromptSource(text="any"))
+
+
+class Preparing:
+    """A thread that prepares for as long as the test likes."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+
+    def __call__(self, _request: object, _model: object) -> object:
+        self.begun.set()
+        self.may_end.wait(30)
+        raise AssertionError("nobody is there to take it")
+
+
+@pytest.fixture
+def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparing]:
+    preparing = Preparing()
+    monkeypatch.setattr(generator_module, "prepare_request", preparing)
+    yield preparing
+    preparing.may_end.set()
+
+
+def _generator(ended: Counter[Outcome], **settings: Any) -> Generator:  # noqa: ANN401 - settings have many types
+    lifecycle = Lifecycle()
+    for phase in (Phase.VERIFYING, Phase.LOADING, Phase.WARMING_UP):
+        lifecycle.move_to(phase)
+    lifecycle.become_ready(FIGURES)
+    pool = SimpleNamespace(get=lambda _name: SimpleNamespace())
+    count: Callable[[Outcome], None] = lambda outcome: ended.update([outcome])  # noqa: E731
+    return Generator(Settings(**settings), lifecycle, cast("ModelPool", pool), Endings(lambda: None, count))
+
+
+async def _ask(generator: Generator, record: RequestRecord) -> None:
+    async with aclosing(generator.answer(REQUEST, record)) as pieces:
+        async for _ in pieces:
+            pass
+
+
+async def test_a_client_that_leaves_meanwhile_frees_its_place_at_once(preparing: Preparing) -> None:
+    ended: Counter[Outcome] = Counter()
+    generator = _generator(ended)
+    record = RequestRecord("one", arrived=time.monotonic())
+    asking = asyncio.ensure_future(_ask(generator, record))
+    await asyncio.to_thread(preparing.begun.wait)
+    assert generator.places.taken == 1
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert generator.places.taken == 0
+    assert record.outcome is Outcome.CANCELLED
+    assert ended == {Outcome.CANCELLED: 1}
+
+
+@pytest.mark.usefixtures("preparing")
+async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once() -> None:
+    ended: Counter[Outcome] = Counter()
+    generator = _generator(ended, request_timeout_s=5)
+    record = RequestRecord("one", arrived=time.monotonic() - 10)
+    with pytest.raises(DeadlinePassedError):
+        await _ask(generator, record)
+    assert generator.places.taken == 0
+    assert ended == {Outcome.FAILED: 1}
