@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def authorization(environment: Mapping[str, str]) -> dict[str, str]:
-    """The header that lets a request in, of the first key in `API_KEY` or the file `API_KEY_FILE`; none without keys."""
+    """The header that lets a request in: of the first key in `API_KEY`, or in the file that `API_KEY_FILE` names."""
     written = [*environment.get("API_KEY", "").split(","), *_lines(environment.get("API_KEY_FILE", ""))]
     for entry in (text.strip() for text in written):
         if entry and not entry.startswith("#"):

@@ -125,7 +125,7 @@ def _refuse_more_than_there_is(manifest: Manifest, bundle: Path) -> None:
     bundle_bytes = bundle.stat().st_size
     if manifest.total_bytes > bundle_bytes:
         raise BundleDamagedError(
-            f"its manifest names {human_bytes(manifest.total_bytes)} of files, and all of it is {human_bytes(bundle_bytes)}"
+            f"its manifest names {human_bytes(manifest.total_bytes)} of files, it is {human_bytes(bundle_bytes)} long"
         )
 
 

@@ -53,7 +53,7 @@ def allowed_origins(setting: str) -> AllowedOrigins:
     origins = listed(setting)
     for origin in origins:
         scheme, separator, rest = origin.partition("://")
-        if origin not in {EVERY_ORIGIN, "null"} and not (scheme and separator and "/" not in rest):
+        if origin not in {EVERY_ORIGIN, "null"} and not (scheme and separator and rest and "/" not in rest):
             raise SettingsError(
                 f"CORS_ORIGINS has {origin!r}, expected origins such as https://chat.example.com or "
                 "http://localhost:3000, without a path, or * for all; correct it in .env"
