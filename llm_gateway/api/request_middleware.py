@@ -78,7 +78,7 @@ class RequestMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
             answer = self._access.admit(scope, current_record.get())
-            body = b"" if answer else await self._read_body(Headers(scope=scope), receive)
+            body = b"" if answer is not None else await self._read_body(Headers(scope=scope), receive)
         except ClientLeftError:
             raise
         except GatewayError as error:
