@@ -13,6 +13,7 @@ MOST_CONNECTIONS = 4096
 
 _MOST_REFUSALS = 256
 """Refusing takes a place for a moment, too; beyond these there is no answer at all."""
+_BACKLOG = 1024
 _CONNECT_TIMEOUT_S = 2.0
 
 
@@ -165,4 +166,4 @@ def _end(transport: asyncio.Transport, error: Exception | None) -> None:
 
 async def serve(connections: Connections, host: str, port: int) -> asyncio.Server:
     """Listen; every connection becomes a pair."""
-    return await asyncio.get_running_loop().create_server(lambda: ClientSide(connections), host, port)
+    return await asyncio.get_running_loop().create_server(lambda: ClientSide(connections), host, port, backlog=_BACKLOG)

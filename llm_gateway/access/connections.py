@@ -21,6 +21,8 @@ MOST_PIPELINED: Final = 16
 """Requests that may be sent before the answers of earlier ones have come; HTTP clients of today send one."""
 _OVERHEAD_PER_BYTE: Final = 8
 """A piece of one byte is six bytes on the wire."""
+_MOST_CREDIT_BYTES: Final = 1 << 20
+"""So that a long body does not pay for long headers after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,8 @@ class WatchedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.waiting.pop(self, None)
-        self._stop_deadline()
         super().connection_lost(exc)
+        self._stop_deadline()
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -97,23 +99,34 @@ class WatchedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self.cycle.response_complete:
-            self._overhead_bytes -= _OVERHEAD_PER_BYTE * len(body)
+        credit_bytes = _OVERHEAD_PER_BYTE * len(body)
+        self._overhead_bytes = max(self._overhead_bytes - credit_bytes, -_MOST_CREDIT_BYTES)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.transport.is_closing() and self.cycle.response_complete:
+        if self.transport.is_closing():
+            self._end()
+        elif self.cycle.response_complete:
             self.waiting[self] = None
 
+    def timeout_keep_alive_handler(self) -> None:
+        self._end()
+
     def _close_another(self) -> bool:
-        """Give the place of whoever waits longest to this connection; False where all are busy."""
-        longest = next(iter(self.waiting), None)
+        """Give the place of whoever waits longest to this connection; False where all have something to do."""
+        longest = next((one for one in self.waiting if not one.transport.get_write_buffer_size()), None)
         if longest is None:
             return False
         del self.waiting[longest]
         longest.transport.abort()
         return True
+
+    def _end(self) -> None:
+        """Close; what was sent and is not fetched within the time that a request may take is dropped."""
+        self.transport.close()
+        self._stop_deadline()
+        self._deadline = self.loop.call_later(self.limits.read_timeout_s, self.transport.abort)
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self.limits.read_timeout_s, self._on_deadline)
@@ -133,7 +146,7 @@ class WatchedProtocol(HttpToolsProtocol):
                 "(REQUEST_READ_TIMEOUT_S); send them at once",
             )
         else:
-            self.transport.close()
+            self._end()
 
     def _refuse(self, status: HTTPStatus, kind: str, sentence: str) -> None:
         """Answer, unless an answer to something else is on its way, and close."""
@@ -144,7 +157,7 @@ class WatchedProtocol(HttpToolsProtocol):
                 b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
                 % (status, status.phrase.encode(), len(body), body)
             )
-        self.transport.close()
+        self._end()
 
 
 def watched(its_limits: ConnectionLimits) -> type[WatchedProtocol]:

@@ -10,6 +10,7 @@ from llm_gateway.access.hosts import listed
 from llm_gateway.settings import SettingsError
 
 EVERY_ORIGIN: Final = "*"
+_WITHOUT_A_HOST: Final = frozenset({EVERY_ORIGIN, "null", "file://"})
 _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD"})
 _OF_THE_GATEWAYS_OWN_PAGE: Final = frozenset({"same-origin", "none"})
 
@@ -53,7 +54,7 @@ def allowed_origins(setting: str) -> AllowedOrigins:
     origins = listed(setting)
     for origin in origins:
         scheme, separator, rest = origin.partition("://")
-        if origin not in {EVERY_ORIGIN, "null"} and not (scheme and separator and rest and "/" not in rest):
+        if origin not in _WITHOUT_A_HOST and not (scheme and separator and rest and "/" not in rest):
             raise SettingsError(
                 f"CORS_ORIGINS has {origin!r}, expected origins such as https://chat.example.com or "
                 "http://localhost:3000, without a path, or * for all; correct it in .env"

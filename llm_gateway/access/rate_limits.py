@@ -28,9 +28,9 @@ class _Bucket:
         self.level = min(float(self.per_minute), self.level + (now - self.filled_at) * self.per_minute / 60)
         self.filled_at = now
 
-    def wait_s(self, needed: float) -> float:
-        """Seconds until `needed` is there; zero or less where it is."""
-        return (needed - self.level) * 60 / self.per_minute
+    def wait_s(self) -> float:
+        """Seconds until there is one of what it holds; zero or less where there is."""
+        return (1 - self.level) * 60 / self.per_minute
 
 
 class _Allowance:
@@ -42,8 +42,8 @@ class _Allowance:
         self._setting = setting
         self._buckets: dict[str, _Bucket] = {}
 
-    def check(self, key: str, needed: float, now: float) -> None:
-        wait_s = self._bucket(key, now).wait_s(needed)
+    def check(self, key: str, now: float) -> None:
+        wait_s = self._bucket(key, now).wait_s()
         if wait_s > 0:
             retry_after_s = math.ceil(wait_s)
             raise RateLimitedError(
@@ -71,8 +71,8 @@ class RateLimits:
         tokens_per_minute: int | None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._requests = requests_per_minute and _Allowance(requests_per_minute, "requests", "RATE_LIMIT_REQUESTS")
-        self._tokens = tokens_per_minute and _Allowance(tokens_per_minute, "tokens", "RATE_LIMIT_TOKENS")
+        self._requests = _allowance(requests_per_minute, "requests", "RATE_LIMIT_REQUESTS")
+        self._tokens = _allowance(tokens_per_minute, "tokens", "RATE_LIMIT_TOKENS")
         self._now = now
 
     def admit(self, key: str) -> None:
@@ -83,12 +83,16 @@ class RateLimits:
         """
         now = self._now()
         if self._tokens:
-            self._tokens.check(key, math.ulp(1.0), now)
+            self._tokens.check(key, now)
         if self._requests:
-            self._requests.check(key, 1, now)
+            self._requests.check(key, now)
             self._requests.take(key, 1, now)
 
     def spend(self, key: str, tokens: int) -> None:
         """Count the tokens of a request that has ended, its prompt's and its answer's."""
         if self._tokens and tokens:
             self._tokens.take(key, tokens, self._now())
+
+
+def _allowance(per_minute: int | None, what: str, setting: str) -> _Allowance | None:
+    return None if per_minute is None else _Allowance(per_minute, what, setting)

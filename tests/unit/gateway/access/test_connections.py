@@ -15,6 +15,8 @@ GET = b"GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HELD = b"GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /count HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 REFUSED = b"POST /refused HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+LARGE = b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+LARGE_BYTES = 64 << 20
 PATIENT_S, HASTY_S = 60.0, 0.2
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -23,14 +25,18 @@ class Application:
     """Answers at once, after reading all, without reading, or when the test lets it."""
 
     def __init__(self) -> None:
+        self.num_answered = 0
         self.holding = asyncio.Semaphore(0)
         self.let_go = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.num_answered += 1
         if scope["path"] == "/held":
             self.holding.release()
             await self.let_go.wait()
         body = b"ok"
+        if scope["path"] == "/large":
+            body = bytes(LARGE_BYTES)
         if scope["path"] == "/count":
             body = b"%d" % await _count(receive)
         headers = [(b"content-length", b"%d" % len(body))]
@@ -50,9 +56,10 @@ async def _count(receive: Receive) -> int:
 class Served:
     """A port, and the connections to it that a test has opened."""
 
-    def __init__(self, port: int, application: Application) -> None:
+    def __init__(self, port: int, application: Application, state: ServerState) -> None:
         self.port = port
         self.application = application
+        self.state = state
         self._opened: list[asyncio.StreamWriter] = []
 
     async def open(self, sent: bytes = b"") -> Streams:
@@ -96,7 +103,7 @@ async def served(*, most: int = 100, read_timeout_s: float = PATIENT_S) -> Async
     state, loop = ServerState(), asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config, state, {}), "127.0.0.1", 0)
     try:
-        made = Served(server.sockets[0].getsockname()[1], application)
+        made = Served(server.sockets[0].getsockname()[1], application, state)
         yield made
         await made.close()
     finally:
@@ -191,6 +198,26 @@ async def test_what_follows_a_refused_body_ends_at_the_deadline() -> None:
             writer.write(b"400\r\n%s\r\n" % bytes(1024))
             await asyncio.wait({ending}, timeout=HASTY_S / 10)
         assert ending.result() == b""
+
+
+async def test_a_client_that_is_refused_may_finish_its_body_and_then_reads_why() -> None:
+    async with served() as port:
+        reader, writer = await port.open(REFUSED)
+        for _ in range(20 * LONGEST_HEAD_BYTES // 1024):
+            writer.write(b"400\r\n%s\r\n" % bytes(1024))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n" + GET)
+        assert [await one_answer(reader), await one_answer(reader)] == [b"ok", b"ok"]
+
+
+async def test_an_answer_that_nobody_fetches_is_dropped_in_the_end() -> None:
+    async with served(read_timeout_s=HASTY_S) as port:
+        reader, writer = await port.open(LARGE)
+        writer.transport.pause_reading()
+        while port.application.num_answered == 0 or port.state.connections:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(HASTY_S / 10)
+        writer.transport.resume_reading()
+        assert len(await rest_of(reader)) < LARGE_BYTES
 
 
 async def test_past_the_limit_the_longest_idle_connection_makes_room() -> None:
