@@ -102,13 +102,14 @@ async def served(*, most: int = 100, read_timeout_s: float = PATIENT_S) -> Async
     protocol = watched(ConnectionLimits(max_connections=most, read_timeout_s=read_timeout_s))
     state, loop = ServerState(), asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config, state, {}), "127.0.0.1", 0)
+    made = Served(server.sockets[0].getsockname()[1], application, state)
     try:
-        made = Served(server.sockets[0].getsockname()[1], application, state)
         yield made
-        await made.close()
     finally:
+        await made.close()
         server.close()
-        await server.wait_closed()
+        while state.connections or state.tasks:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def test_headers_that_do_not_come_are_a_408() -> None:
