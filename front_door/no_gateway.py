@@ -1,16 +1,24 @@
-"""The one answer that the door gives by itself: 503 and why, while there is no gateway behind it."""
+"""The answers that the door gives by itself, all of them 503: there is no gateway behind it, or no room in it."""
 
 import asyncio
 from collections.abc import Callable
 
-_BODY = (
-    b'{"status": "unreachable", "detail": "The gateway does not run: it starts when its weights are on the volume '
-    b'(docker compose logs model_fetcher), and says why when it stops (docker compose logs llm_gateway)."}\n'
+
+def _answer(status: bytes, sentence: bytes) -> bytes:
+    body = b'{"status": "%s", "detail": "%s"}\n' % (status, sentence)
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+
+
+NO_GATEWAY = _answer(
+    b"unreachable",
+    b"The gateway does not run: it starts when its weights are on the volume (docker compose logs model_fetcher), "
+    b"and says why when it stops (docker compose logs llm_gateway).",
 )
-_ANSWER = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-)
+NO_ROOM = _answer(b"full", b"There are more connections than the door can carry; try again in a moment.")
+
 _HEADERS_END = b"\r\n\r\n"
 _LONGEST_HEADERS_BYTES = 1 << 16
 _PATIENCE_S = 5.0
@@ -23,8 +31,9 @@ class Refusal(asyncio.Protocol):
     and a reset can overtake the answer.
     """
 
-    def __init__(self, transport: asyncio.Transport, on_close: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, answer: bytes, on_close: Callable[[], None]) -> None:
         self._transport = transport
+        self._answer = answer
         self._on_close = on_close
         self._received = b""
         self._answered = False
@@ -36,7 +45,7 @@ class Refusal(asyncio.Protocol):
         self._received += data
         if _HEADERS_END in self._received or len(self._received) > _LONGEST_HEADERS_BYTES:
             self._answered = True
-            self._transport.write(_ANSWER)
+            self._transport.write(self._answer)
             self._transport.write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature

@@ -14,8 +14,17 @@ from starlette.types import ASGIApp
 
 import machine
 from llm_gateway import __version__
+from llm_gateway.access.keys import KeyRing
+from llm_gateway.api.access_check import access_check
 from llm_gateway.api.description import describe_errors
-from llm_gateway.api.error_bodies import on_gateway_error, on_http_exception, on_invalid_body, on_unexpected_error
+from llm_gateway.api.docs_page import ASSETS, docs_route
+from llm_gateway.api.error_bodies import (
+    on_gateway_error,
+    on_http_exception,
+    on_invalid_body,
+    on_too_deep_body,
+    on_unexpected_error,
+)
 from llm_gateway.api.native.routes import NativeApi, native_routes
 from llm_gateway.api.ollama.routes import ollama_routes
 from llm_gateway.api.openai.routes import OpenAiApi, openai_routes
@@ -44,7 +53,12 @@ _log = structlog.get_logger()
 class Gateway:
     """The application that a server runs, from its first second to its exit code."""
 
-    def __init__(self, settings: Settings, stop_server: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, keys: KeyRing, stop_server: Callable[[], None]) -> None:
+        """Make it; nothing is loaded and nothing listens before a server runs it.
+
+        Raises:
+            SettingsError: a setting cannot be used.
+        """
         self._settings = settings
         self._stop_server = stop_server
         self._lifecycle = Lifecycle()
@@ -57,7 +71,9 @@ class Gateway:
         self.exit_code = 0
         self.asgi: ASGIApp = RequestMiddleware(
             self._api(metrics),
+            access=access_check(settings, keys),
             max_body_bytes=settings.max_request_bytes,
+            body_timeout_s=settings.request_read_timeout_s,
             slow_reader_timeout_s=settings.slow_reader_timeout_s,
             ended=metrics.count,
         )
@@ -77,8 +93,14 @@ class Gateway:
         settings = self._settings
         # The page at /docs is served from here: a browser in a server room has no other place to get its script from.
         api = FastAPIOffline(
-            title="Preheat", version=__version__, lifespan=self._lifespan, redoc_url=None, static_url="/docs-assets"
+            title="Preheat",
+            version=__version__,
+            lifespan=self._lifespan,
+            docs_url=None,
+            redoc_url=None,
+            static_url=ASSETS,
         )
+        api.include_router(docs_route(api.title, api.openapi_url))
         parts = self._parts()
         native, openai, tgi = NativeApi(parts), OpenAiApi(parts), TgiApi(parts)
         api.include_router(operation_routes(settings, self._lifecycle, metrics, machine.find_gpu()))
@@ -90,6 +112,7 @@ class Gateway:
         api.add_exception_handler(GatewayError, on_gateway_error)
         api.add_exception_handler(RequestValidationError, on_invalid_body)
         api.add_exception_handler(HTTPException, on_http_exception)
+        api.add_exception_handler(RecursionError, on_too_deep_body)
         api.add_exception_handler(Exception, on_unexpected_error)
         describe_errors(api)
         return api

@@ -4,9 +4,14 @@ GatewayError                    each knows its HTTP status and its one-word kind
 ├── InvalidRequestError         422   a field has a value that cannot be used
 │   ├── PromptTooLongError      400   prompt and answer do not fit the model's context
 │   └── UnsupportedError        422   nothing is wrong with it, but this model or engine cannot do it
+├── InvalidKeyError             401   there is no API key in the request, or a wrong one
+├── ForeignPageError            403   a page in a browser asks that CORS_ORIGINS does not name
+├── WrongHostError              421   the Host header names somebody else
+├── RequestTimeoutError         408   the body did not come within REQUEST_READ_TIMEOUT_S
 ├── BodyTooLargeError           413   the body is longer than MAX_REQUEST_BYTES
 ├── UnknownModelError           404   the request names a model that is not served here
 ├── OverloadedError             429   there is no room; says when to come back
+├── RateLimitedError            429   this key has used up its minute; says when to come back
 ├── NotReadyError               503   the model is on its way; says the phase and when to come back
 ├── GenerationFailedError       500   the engine gave up on this request
 │   ├── WorkerDiedError         503   the model's process ended while it worked on this request
@@ -66,6 +71,34 @@ class UnsupportedError(InvalidRequestError):
     kind = "unsupported"
 
 
+class InvalidKeyError(GatewayError):
+    """The gateway has keys, and the request none of them."""
+
+    status = 401
+    kind = "invalid_api_key"
+
+
+class ForeignPageError(GatewayError):
+    """A page of another site sent this from somebody's browser."""
+
+    status = 403
+    kind = "foreign_page"
+
+
+class WrongHostError(GatewayError):
+    """The name that was asked is not known to be this gateway's."""
+
+    status = 421
+    kind = "wrong_host"
+
+
+class RequestTimeoutError(GatewayError):
+    """The client was too slow in sending its request."""
+
+    status = 408
+    kind = "request_timeout"
+
+
 class BodyTooLargeError(GatewayError):
     """The body exceeds MAX_REQUEST_BYTES; it was not read to its end."""
 
@@ -85,6 +118,17 @@ class OverloadedError(GatewayError):
 
     status = 429
     kind = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitedError(GatewayError):
+    """The key has used up what it may use in a minute; others have not."""
+
+    status = 429
+    kind = "rate_limited"
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)

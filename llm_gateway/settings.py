@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import machine
@@ -63,6 +63,26 @@ class Settings(BaseSettings):
     """The address to listen on, or to publish on with Docker; 0.0.0.0 opens the port to the network."""
     gateway_port: Annotated[int, Field(ge=1, le=65535)] = 8085
     """The port, inside the container and outside."""
+    published_address: str = ""
+    """Where Docker publishes the port, as compose.yaml passes it on; unset is BIND_ADDRESS."""
+    api_key: SecretStr | None = None
+    """The key that clients must send, or several as name=key,name=key; 16 characters at least."""
+    api_key_file: Path | None = None
+    """A file with one key, or name=key, to a line; with Docker it becomes a secret of the containers that need it."""
+    allow_unauthenticated: bool = False
+    """true: open the port to the network without a key. Everybody who reaches it may then use it."""
+    allowed_hosts: str = ""
+    """Names, with commas, under which the gateway may be asked besides localhost and addresses; * is any."""
+    cors_origins: str = ""
+    """Web pages that may ask from a browser, as https://chat.example.com, with commas; * is any, unset is none."""
+    rate_limit_requests: Annotated[int | None, Field(ge=1)] = None
+    """Requests that each key may send in a minute; unset is no limit."""
+    rate_limit_tokens: Annotated[int | None, Field(ge=1)] = None
+    """Tokens of prompts and answers that each key may use in a minute; unset is no limit."""
+    max_connections: Annotated[int, Field(ge=16)] = 2048
+    """Connections at once; past them the one that has been idle longest is closed for a new one."""
+    request_read_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds that a client may take to send a request's headers, and again its body."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged; debug adds health checks and the libraries' own lines."""
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -1,6 +1,7 @@
 """Moves a published variant to a machine without a network: one tar file, its manifest first, hashes checked twice.
 
-A bundle is not compressed: weights hardly shrink. Nothing in it is trusted before its hash is right.
+A bundle is not compressed: weights hardly shrink, and what unpacks to more than it is can be told by its size. Nothing
+in it is trusted before its hash is right.
 """
 
 import io
@@ -14,7 +15,7 @@ import msgspec
 from model_fetcher.errors import BundleDamagedError, DiskTooSmallError, HashMismatchError
 from model_fetcher.progress import Progress, human_bytes
 from model_fetcher.publish import new_content_folder, publish
-from model_store.layout import MANIFEST_NAME, StoreLayout, folder_name
+from model_store.layout import MANIFEST_NAME, StoreLayout, folder_name, plain_name
 from model_store.manifest import (
     Manifest,
     ManifestFile,
@@ -26,6 +27,17 @@ from model_store.manifest import (
 
 _MAX_MANIFEST_BYTES = 16 << 20
 _COPY_BYTES = 1 << 20
+_LONGEST_READ_BYTES = 64 << 20
+"""More than any header needs; tarfile would take as much memory as a header says that it is long."""
+
+
+class _ModestFile(io.FileIO):
+    """A file of which nobody reads more at once than a header may be long."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= _LONGEST_READ_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size) or b""
 
 
 def export_bundle(manifest_path: Path, manifest: Manifest, target: Path, progress: Progress) -> None:
@@ -63,8 +75,9 @@ def import_bundle(bundle: Path, layout: StoreLayout, progress: Progress) -> Mani
         DiskTooSmallError: with both numbers.
     """
     try:
-        with tarfile.open(bundle, "r:") as archive:
+        with _ModestFile(bundle) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             manifest = _read_manifest(archive)
+            _refuse_more_than_there_is(manifest, bundle)
             _refuse_too_little_room(manifest, layout)
             return _unpack(archive, manifest, layout, progress)
     except (tarfile.TarError, EOFError) as error:
@@ -100,12 +113,20 @@ def _read_manifest(archive: tarfile.TarFile) -> Manifest:
     try:
         manifest = parse_manifest(file.read(), "the bundle's manifest")
         folder_name(manifest.model)
-        named_oddly = [name for name in (manifest.variant, manifest.content) if folder_name(name) != name]
+        for name in (manifest.variant, manifest.content, manifest.commit):
+            plain_name(name)
     except (ManifestUnreadableError, ValueError) as error:
         raise BundleDamagedError(str(error)) from error
-    if named_oddly:
-        raise BundleDamagedError(f"its manifest names a folder {named_oddly[0]!r}, which is no plain name")
     return manifest
+
+
+def _refuse_more_than_there_is(manifest: Manifest, bundle: Path) -> None:
+    """A sparse entry of an archive can be a few bytes long and unpack to a disk full of zeros."""
+    bundle_bytes = bundle.stat().st_size
+    if manifest.total_bytes > bundle_bytes:
+        raise BundleDamagedError(
+            f"its manifest names {human_bytes(manifest.total_bytes)} of files, it is {human_bytes(bundle_bytes)} long"
+        )
 
 
 def _refuse_too_little_room(manifest: Manifest, layout: StoreLayout) -> None:
@@ -141,15 +162,22 @@ def _extract(archive: tarfile.TarFile, manifest: Manifest, folder: Path, progres
     done_bytes = 0
     progress.begin("import", manifest.model, 0, manifest.total_bytes)
     while (entry := archive.next()) is not None:
-        file = expected.get(entry.name)
-        if file is None or not entry.isreg() or entry.size != file.size_bytes:
+        file = expected.pop(entry.name, None)  # each once, and nothing but files: links lead elsewhere
+        if file is None or not entry.isreg() or entry.issparse() or entry.size != file.size_bytes:
             raise BundleDamagedError(f"it holds {entry.name!r}, which is not what its manifest names")
         target = folder / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent, entry.name)
         with archive.extractfile(entry) or io.BytesIO() as packed, target.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
         done_bytes += file.size_bytes
         progress.advance("import", file.path, done_bytes, manifest.total_bytes)
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BundleDamagedError(f"it holds {name!r} below what is a file") from error
 
 
 def _with_new_times(folder: Path, manifest: Manifest) -> tuple[ManifestFile, ...]:

@@ -67,7 +67,7 @@ def select_files(
     Raises:
         NothingUsableError: there are no weights, or only such as are not allowed; the message says what there is.
     """
-    present = frozenset(path for path in paths if ".." not in path.split("/") and not path.startswith("/"))
+    present = frozenset(path for path in paths if _stays_inside(path))
     if only_safetensors:
         weight_format, weights = WeightFormat.SAFETENSORS, _safetensors(present, read_index)
     else:
@@ -100,6 +100,10 @@ def refuse_without_tokenizer(paths: Iterable[str]) -> None:
             "this model has no tokenizer.json, without which the gateway cannot read text",
             "choose a revision or repository that has one, or PERFORMANCE_PROFILE=cpu_optimized, which makes one",
         )
+
+
+def _stays_inside(path: str) -> bool:
+    return ".." not in path.split("/") and not path.startswith("/") and "\0" not in path
 
 
 def _weights(present: frozenset[str], read_index: ReadIndex, *, allow_pickle: bool) -> tuple[WeightFormat, set[str]]:

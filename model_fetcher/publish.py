@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from model_fetcher.sources.base import Listing
-from model_store.layout import MANIFEST_NAME, StoreLayout
+from model_store.layout import MANIFEST_NAME, StoreLayout, plain_name
 from model_store.manifest import (
     Agreement,
     Manifest,
@@ -77,7 +77,8 @@ def new_content_folder(layout: StoreLayout, model: str, variant: str, commit: st
     folder.mkdir(parents=True, exist_ok=True)
     remove_unpublished(folder, keep=_published_content(folder))
     taken = {path.name for path in folder.iterdir()}
-    name = next(name for name in (f"{commit[:12]}-{number}" for number in range(1, 1 << 20)) if name not in taken)
+    beginning = plain_name(commit[:12])
+    name = next(name for name in (f"{beginning}-{number}" for number in range(1, 1 << 20)) if name not in taken)
     (folder / name).mkdir()
     return folder / name
 

@@ -31,6 +31,17 @@ def folder_name(model_name: str) -> str:
     return model_name.rstrip("/").replace("/", "--")
 
 
+def plain_name(name: str) -> str:
+    """Return a variant's, a commit's or a content folder's name, which is one path component as it is.
+
+    Raises:
+        ValueError: it is something else, and would lead elsewhere on the volume, or off it.
+    """
+    if not name.strip("./ ") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} names a folder of the volume, expected a plain name")
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class StoreLayout:
     """The paths below one root folder. It computes; it neither reads nor writes."""
@@ -54,10 +65,10 @@ class StoreLayout:
         return self.root / "downloads"
 
     def download(self, model_name: str, commit: str) -> Path:
-        return self.downloads / folder_name(model_name) / commit
+        return self.downloads / folder_name(model_name) / plain_name(commit)
 
     def variant(self, model_name: str, variant: str) -> Path:
-        return self.models / folder_name(model_name) / variant
+        return self.models / folder_name(model_name) / plain_name(variant)
 
     def manifest(self, model_name: str, variant: str) -> Path:
         return self.variant(model_name, variant) / MANIFEST_NAME

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -26,7 +27,7 @@ class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of the content folder; `path` is relative to it, with forward slashes."""
 
     path: str
-    size_bytes: int
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str
     mtime_ns: int
 
@@ -122,13 +123,17 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
         raise ManifestUnreadableError(f"{where} was altered after it was written; run the fetcher again")
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestUnreadableError(f"{where} is not a manifest ({error}); run the fetcher again") from error
     if manifest.format_version != FORMAT_VERSION:
         raise ManifestUnreadableError(
             f"{where} has format {manifest.format_version}, this version reads {FORMAT_VERSION}; run the fetcher again"
         )
-    unsafe = [name for name in (manifest.content, *(file.path for file in manifest.files)) if _leads_outside(name)]
+    unsafe = [
+        name
+        for name in (manifest.content, manifest.commit, *(file.path for file in manifest.files))
+        if _leads_outside(name)
+    ]
     if unsafe:
         raise ManifestUnreadableError(
             f"{where} names {unsafe[0]!r}, which is not inside its folder; remove the variant"
@@ -230,4 +235,4 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _leads_outside(name: str) -> bool:
-    return name.startswith("/") or ".." in name.split("/") or not name
+    return name.startswith("/") or ".." in name.split("/") or not name.strip("./") or "\0" in name

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from fastapi.responses import JSONResponse
@@ -37,4 +38,6 @@ def json_error(
     all_headers = dict(headers or {})
     if error.retry_after_s is not None:
         all_headers["Retry-After"] = str(error.retry_after_s)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        all_headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: a 401 names what would do
     return JSONResponse(body, status_code=error.status if status is None else status, headers=all_headers)

@@ -62,6 +62,11 @@ async def on_http_exception(_request: Request, error: Exception) -> JSONResponse
     return response
 
 
+async def on_too_deep_body(_request: Request, _error: Exception) -> JSONResponse:
+    """JSON that the parser still took, and that something which descends into it cannot follow."""
+    return error_response(MalformedBodyError("the body is nested too deeply; make it flatter"))
+
+
 async def on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
     """A bug of ours: the client gets a sentence, the log gets the traceback."""
     return error_response(UnexpectedError("something went wrong inside; the log has it under this X-Request-ID"))

@@ -26,6 +26,8 @@ class RequestRecord:
     """`time.monotonic()` when its headers had come."""
     dialect: str = "native"
     """Whose shapes its answer has, errors included."""
+    key: str | None = None
+    """The name of the API key that it came with; the key itself goes no further than the door."""
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     outcome: Outcome | None = None

@@ -5,6 +5,7 @@ Metadata, addresses, headers, HTTP client and error classes are huggingface_hub'
 """
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ from model_fetcher.sources.range_download import Patience, download
 _PLAN_ATTEMPTS = 4
 """Metadata is a few kilobytes: if four attempts over seven seconds bring nothing, the hub is not there."""
 _CONNECT_TIMEOUT_S = 10.0
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+"""It becomes a folder's name, so what a hub that is none may answer is not taken as it comes."""
 _Answer = TypeVar("_Answer")
 
 
@@ -62,6 +65,8 @@ class HubSource:
         info = self._patiently(self._model_info)
         if info.sha is None:
             raise HubUnreachableError(f"{self._endpoint} answered without a commit, so it is no Hugging Face hub")
+        if not _COMMIT.fullmatch(info.sha):
+            raise HubUnreachableError(f"{self._endpoint} answered with {info.sha!r}, which is no commit")
         self._commit = info.sha
         return Listing(
             origin=f"{self._endpoint}/{self._repository}",

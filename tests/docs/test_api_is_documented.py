@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from llm_gateway import errors
+from llm_gateway.access.keys import KeyRing
 from llm_gateway.api.dialect import Dialect
 from llm_gateway.api.error_bodies import MalformedBodyError, NoSuchRouteError, UnexpectedError
 from llm_gateway.api.native.errors import NATIVE
@@ -57,6 +58,11 @@ VALUES = (True, False, 2, "x", ["audio"])
 TOO_LONG = errors.PromptTooLongError("it is too long", prompt_tokens=9, max_tokens=None, context_tokens=8)
 ERRORS: list[errors.GatewayError] = [
     MalformedBodyError("it is no JSON"),
+    errors.InvalidKeyError("it is none"),
+    errors.ForeignPageError("it is another site's"),
+    errors.WrongHostError("it is somebody else"),
+    errors.RequestTimeoutError("it is too slow"),
+    errors.RateLimitedError("it is used up", retry_after_s=1),
     errors.InvalidRequestError("it cannot be used"),
     errors.UnsupportedError("it cannot be done"),
     TOO_LONG,
@@ -83,7 +89,7 @@ class Field(NamedTuple):
 @cache
 def _description() -> dict[str, Any]:
     """Describe the real application, which neither loads a model nor listens before it is run."""
-    middleware: Any = Gateway(Settings(), stop_server=lambda: None).asgi
+    middleware: Any = Gateway(Settings(), KeyRing({}), stop_server=lambda: None).asgi
     api = middleware._app
     assert isinstance(api, FastAPI)
     return api.openapi()

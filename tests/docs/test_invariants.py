@@ -15,6 +15,7 @@ ROOMS_BELOW = {
     "prompt": {"api", "admission", "models", "workers", "engines"},
     "grammar": {"api", "admission", "models", "workers", "engines", "stream", "prompt", "telemetry", "tool_calls"},
     "tool_calls": {"api", "admission", "models", "workers", "engines", "stream", "prompt", "telemetry"},
+    "access": {"api", "admission", "prompt", "models", "workers", "engines", "stream", "telemetry"},
     "admission": {"api", "prompt", "models", "workers", "engines", "stream"},
     "telemetry": {"api", "admission", "models", "workers", "engines", "stream", "prompt"},
     "workers": {"api", "models", "prompt", "stream"},

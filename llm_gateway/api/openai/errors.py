@@ -8,12 +8,13 @@ import msgspec
 from fastapi.responses import JSONResponse
 
 from llm_gateway.api.dialect import TEXT, TEXT_OR_NULL, Dialect, json_error, object_schema
-from llm_gateway.errors import GatewayError, InvalidRequestError, OverloadedError, PromptTooLongError
+from llm_gateway.errors import GatewayError, InvalidRequestError, OverloadedError, PromptTooLongError, RateLimitedError
 from llm_gateway.stream.sse import DONE, sse_event
 
 _CODES: Final = {
     "prompt_too_long": "context_length_exceeded",
     "overloaded": "rate_limit_exceeded",
+    "rate_limited": "rate_limit_exceeded",
     "not_ready": "model_loading",
 }
 _VALIDATION_STATUS: Final = 422
@@ -50,7 +51,7 @@ def _message(error: GatewayError) -> str:
 
 
 def _type(error: GatewayError) -> str:
-    if isinstance(error, OverloadedError):
+    if isinstance(error, OverloadedError | RateLimitedError):
         return "rate_limit_error"
     return "invalid_request_error" if error.status < 500 else "server_error"
 

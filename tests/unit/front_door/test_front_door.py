@@ -14,9 +14,9 @@ SEVERAL_BUFFERS_BYTES = 8 << 20
 
 
 @asynccontextmanager
-async def a_door_to(talk: Talk) -> AsyncIterator[tuple[Connections, int]]:
+async def a_door_to(talk: Talk, most: int = 1000) -> AsyncIterator[tuple[Connections, int]]:
     gateway = await asyncio.start_server(talk, "127.0.0.1", 0)
-    connections = Connections(("127.0.0.1", gateway.sockets[0].getsockname()[1]))
+    connections = Connections(("127.0.0.1", gateway.sockets[0].getsockname()[1]), most)
     door = await serve(connections, "127.0.0.1", 0)
     async with gateway, door:
         yield connections, door.sockets[0].getsockname()[1]
@@ -127,6 +127,38 @@ async def test_without_a_gateway_the_door_says_503_and_where_to_look() -> None:
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: 5" in answer
     assert b"docker compose logs model_fetcher" in answer
+
+
+async def test_beyond_what_the_door_carries_it_says_so_and_carries_the_others_on() -> None:
+    async with a_door_to(echo_until_the_end, most=2) as (_, port):
+        carried = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in carried:
+            writer.write(b"x")
+            assert await reader.readexactly(1) == b"x"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = await reader.read(-1)
+        writer.close()
+        await writer.wait_closed()
+        for reader, writer in carried:
+            await _send_all(writer, b"y")
+            assert await reader.read(-1) == b"y"
+            writer.close()
+            await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 5" in answer
+    assert b"more connections than the door can carry" in answer
+
+
+async def test_whoever_leaves_makes_room_at_the_door() -> None:
+    async with a_door_to(echo_until_the_end, most=1) as (connections, port):
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await _send_all(writer, b"x")
+            assert await reader.read(-1) == b"x"
+            writer.close()
+            await writer.wait_closed()
+            await asyncio.wait_for(connections.all_closed(), timeout=10)
 
 
 @pytest.mark.parametrize("arguments", [[], ["8085"], ["8085", "llm_gateway"], ["door", "llm_gateway:8085"]])

@@ -12,16 +12,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from healthcheck.probe import authorization
+from llm_gateway.access.keys import load_keys
+from llm_gateway.settings import Settings
+
+KEYS = ("alices-key-0123456789", "bobs+key/0123456789==")
 PROBE = Path(__file__).parents[3] / "healthcheck/probe.py"
 
 
 @contextmanager
-def a_gateway_that_answers(status: int, health: Mapping[str, object] | bytes) -> Iterator[str]:
-    """Serve /readyz and /health on a free port; yields the port."""
+def a_gateway_that_answers(
+    status: int, health: Mapping[str, object] | bytes, asked: list[str | None] | None = None
+) -> Iterator[str]:
+    """Serve /readyz and /health on a free port; yields the port. What came as Authorization is added to `asked`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(self.headers["Authorization"])
             body = health if isinstance(health, bytes) else json.dumps(health).encode()
             self.send_response(status)
             self.end_headers()
@@ -108,3 +118,37 @@ def test_a_port_that_is_no_number_is_named() -> None:
 def test_a_proxy_in_the_environment_is_not_asked() -> None:
     with a_gateway_that_answers(200, {"phase": "ready", "model": "demo", "uptime_s": 1}) as port:
         assert run_probe(port, http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9")[0] == 0
+
+
+def test_the_first_key_goes_with_every_question_and_into_no_line() -> None:
+    asked: list[str | None] = []
+    with a_gateway_that_answers(401, b"{}", asked) as port:
+        told = run_probe(port, API_KEY=f"alice={KEYS[0]},bob={KEYS[1]}")
+    assert asked == [f"Bearer {KEYS[0]}"] * 2
+    assert told == (1, "not ready: /readyz answers 401\n")
+
+
+def test_without_a_key_none_is_sent() -> None:
+    asked: list[str | None] = []
+    with a_gateway_that_answers(200, {"phase": "ready", "model": "demo", "uptime_s": 1}, asked) as port:
+        run_probe(port, API_KEY="", API_KEY_FILE="")
+    assert asked == [None, None]
+
+
+@pytest.mark.parametrize(
+    "text", [KEYS[0], KEYS[1], f"alice={KEYS[0]}", f"bob={KEYS[1]}", f"# who may\n\n bob={KEYS[1]} \nalice={KEYS[0]}\n"]
+)
+def test_the_probe_reads_keys_as_the_gateway_does(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys"
+    path.write_text(text, encoding="utf-8")
+    given = [({"API_KEY_FILE": str(path)}, Settings(api_key_file=path))]
+    if "#" not in text:
+        given.append(({"API_KEY": text}, Settings(api_key=SecretStr(text))))
+    for environment, settings in given:
+        sent = authorization(environment)["Authorization"].removeprefix("Bearer ")
+        ring = load_keys(settings)
+        assert ring.name_of(sent) == ring.names[0]
+
+
+def test_a_file_of_keys_that_cannot_be_read_is_the_gateways_to_tell(tmp_path: Path) -> None:
+    assert authorization({"API_KEY_FILE": str(tmp_path / "absent")}) == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model_store.layout import StoreLayout, folder_name
+from model_store.layout import StoreLayout, folder_name, plain_name
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,13 @@ def test_no_model_lies_outside_the_volume(tmp_path: Path, model: str) -> None:
     for path in (layout.variant(model, "openvino-int8"), layout.download(model, "c0ffee")):
         assert path.resolve().is_relative_to(tmp_path.resolve())
         assert path.resolve().relative_to(tmp_path.resolve()).parts[0] in {"models", "downloads"}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../..", "a/b", "/etc", "../../../../", "a\0b"])
+def test_a_variant_or_a_commit_is_a_plain_name_or_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="expected a plain name"):
+        plain_name(name)
+    with pytest.raises(ValueError, match="expected a plain name"):
+        StoreLayout(tmp_path).variant("demo", name)
+    with pytest.raises(ValueError, match="expected a plain name"):
+        StoreLayout(tmp_path).download("demo", name)
