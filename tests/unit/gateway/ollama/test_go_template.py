@@ -13,7 +13,7 @@ CHATML = (
 
 
 def _render(template: str, system: str = "S", prompt: str = "P") -> str:
-    return render_go_template(template, system=system, prompt=prompt)
+    return render_go_template(template, system=system, prompt=prompt).text
 
 
 def test_a_usual_template_is_filled_up_to_the_answer() -> None:

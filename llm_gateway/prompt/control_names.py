@@ -1,0 +1,59 @@
+"""Secret names for a model's control tokens, so that what a template writes is told from what a user typed.
+
+`<|im_end|>` in a user's message is ten characters of text; the same characters in the chat template are one token that
+ends a turn. In the rendered prompt both look alike. So the template is made to write a name that nobody can guess in
+the place of the token, and whatever else then looks like the token is text.
+"""
+
+import re
+import secrets
+from collections.abc import Collection, Iterable
+from typing import Final
+
+_NUM_SECRET_DIGITS: Final = 30
+
+
+class ControlNames:
+    """The control tokens of one tokenizer and a name for each; digits, so that no filter for case changes them."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self.tokens = tuple(sorted({token for token in tokens if token}, key=lambda token: (-len(token), token)))
+        secret = random_digits()
+        self._names = {token: f"<{secret}{index:06}>" for index, token in enumerate(self.tokens)}
+        self._any_token = any_of(self.tokens)
+        self._any_name = re.compile(f"<{secret}([0-9]{{6}})>")
+
+    def name_of(self, token: str) -> str:
+        """Look up one token's name; a KeyError says that it is no control token."""
+        return self._names[token]
+
+    def named(self, text: str, only: Collection[str] | None = None) -> str:
+        """Write a name in the place of every token that the text spells out, or of those in `only`."""
+        tokens = self._any_token if only is None else any_of(only)
+        return tokens.sub(lambda found: self._names[found[0]], text)
+
+    def restored(self, text: str) -> str:
+        """Write the tokens again where their names are."""
+        return self._any_name.sub(self._token, text)
+
+    def written(self, text: str) -> list[str]:
+        """List the tokens whose names are in the text, in order."""
+        return [self._token(found) for found in self._any_name.finditer(text)]
+
+    def spelled(self, text: str) -> list[str]:
+        """List the tokens that the text spells out, in order."""
+        return self._any_token.findall(text)
+
+    def _token(self, found: re.Match[str]) -> str:
+        return self.tokens[int(found[1])]
+
+
+def any_of(texts: Collection[str]) -> re.Pattern[str]:
+    """Match any of the texts, the longest where several begin; of none, match nothing."""
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) if longest_first else r"(?!)")
+
+
+def random_digits() -> str:
+    """Digits that nobody can guess: 30 of them are 99 bits."""
+    return "".join(secrets.choice("0123456789") for _ in range(_NUM_SECRET_DIGITS))
