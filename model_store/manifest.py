@@ -114,7 +114,7 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
     """
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, or nested too deep, among others
         raise ManifestUnreadableError(f"{where} is not a manifest ({error}); run the fetcher again") from error
     if manifest.format_version != FORMAT_VERSION:
         raise ManifestUnreadableError(
@@ -210,4 +210,4 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _leads_outside(name: str) -> bool:
-    return name.startswith("/") or ".." in name.split("/") or not name
+    return name.startswith("/") or ".." in name.split("/") or "\0" in name or not name
