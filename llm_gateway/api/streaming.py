@@ -10,6 +10,7 @@ from starlette.types import Send
 from llm_gateway.api.dialects import current_dialect
 from llm_gateway.api.disconnect import unless_client_leaves
 from llm_gateway.errors import GatewayError
+from llm_gateway.stream.lines import with_escaped_line_ends
 from llm_gateway.telemetry.request_record import current_record
 
 
@@ -45,14 +46,19 @@ class FrameStream(StreamingResponse):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             async for frame in self.body_iterator:
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
+                await send({"type": "http.response.body", "body": self._safe(frame), "more_body": True})
         except GatewayError as error:
             current_record.get().error = str(error)
             error_frames: Callable[[GatewayError], bytes] | None = current_dialect().error_frames
             if error_frames is None:
                 raise CutStreamError from error
-            await send({"type": "http.response.body", "body": error_frames(error), "more_body": True})
+            await send({"type": "http.response.body", "body": self._safe(error_frames(error)), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _safe(self, frame: str | bytes | memoryview) -> str | bytes | memoryview:
+        """Keep what is read by the line to its lines; plain text goes as it is."""
+        is_plain = str(self.media_type).startswith("text/plain")
+        return with_escaped_line_ends(frame) if isinstance(frame, bytes) and not is_plain else frame
 
 
 class CutStreamError(Exception):
