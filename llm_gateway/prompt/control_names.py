@@ -7,7 +7,8 @@ the place of the token, and whatever else then looks like the token is text.
 
 import re
 import secrets
-from collections.abc import Collection, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 _NUM_SECRET_DIGITS: Final = 30
@@ -35,6 +36,15 @@ class ControlNames:
     def restored(self, text: str) -> str:
         """Write the tokens again where their names are."""
         return self._any_name.sub(self._token, text)
+
+    def places(self, text: str) -> Callable[[int], int]:
+        """Return what turns a place at the edge of a name, or outside of names, into the place in the restored text."""
+        ends: list[int] = []
+        shifts = [0]
+        for found in self._any_name.finditer(text):
+            ends.append(found.end())
+            shifts.append(shifts[-1] + len(found[0]) - len(self._token(found)))
+        return lambda place: place - shifts[bisect_right(ends, place)]
 
     def written(self, text: str) -> list[str]:
         """List the tokens whose names are in the text, in order."""

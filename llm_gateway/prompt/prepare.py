@@ -24,6 +24,8 @@ class PreparedPrompt:
 
     token_ids: list[int]
     text: str = ""
+    named: str = ""
+    """The text with the control tokens as their names."""
 
 
 def prepare_prompt(
@@ -48,7 +50,7 @@ def prepare_prompt(
     prompt = _prepare(source, tokenizer, template, tools, to_the_point=to_the_point)
     if source.keep_last_tokens is None:
         return prompt
-    return PreparedPrompt(prompt.token_ids[-source.keep_last_tokens :], prompt.text)
+    return replace(prompt, token_ids=prompt.token_ids[-source.keep_last_tokens :])
 
 
 def _prepare(
@@ -79,14 +81,14 @@ def _prepare(
 def _raw(source: PromptSource, tokenizer: PromptTokenizer) -> str:
     """Name the tokens that the writer of a whole prompt spelled out; any other text is a user's from end to end."""
     text = source.text or ""
-    if not (source.raw and tokenizer.raw_control_tokens):
+    if not source.raw:
         return text
     pieces: list[str] = []
     end = 0
     for start, stop in source.user_spans:
-        pieces += tokenizer.names.named(text[end:start]), text[start:stop]
+        pieces += tokenizer.raw(text[end:start]), text[start:stop]
         end = stop
-    return "".join((*pieces, tokenizer.names.named(text[end:])))
+    return "".join((*pieces, tokenizer.raw(text[end:])))
 
 
 def _rendered(
@@ -125,7 +127,7 @@ def _encoded(named: str, tokenizer: PromptTokenizer, *, add_special_tokens: bool
         token_ids = tokenizer.encode_named(named, add_special_tokens=add_special_tokens)
     except PromptTokenizerError as error:
         raise InvalidRequestError(f"the prompt cannot be tokenized: {error}") from error
-    return PreparedPrompt(token_ids, tokenizer.names.restored(named))
+    return PreparedPrompt(token_ids, tokenizer.names.restored(named), named)
 
 
 def _checked(token_ids: Sequence[int], tokenizer: PromptTokenizer) -> list[int]:

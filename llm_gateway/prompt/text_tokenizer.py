@@ -41,16 +41,25 @@ class TextTokenizer:
         Raises:
             TypeError: the text holds half a surrogate pair.
         """
+        return [token_id for token_id, _, _ in self.spans(named, add_special_tokens=add_special_tokens)]
+
+    def spans(self, named: str, *, add_special_tokens: bool = False) -> list[tuple[int, int, int]]:
+        """Encode, and say of each token where in `named` it stands: from which character to before which.
+
+        Raises:
+            TypeError: the text holds half a surrogate pair.
+        """
         encoding: Encoding = self._twin.encode(named, add_special_tokens=add_special_tokens)
-        ids: list[int] = []
-        for token_id, added_around in zip(encoding.ids, encoding.special_tokens_mask, strict=True):
+        found: list[tuple[int, int, int]] = []
+        tokens = zip(encoding.ids, encoding.offsets, encoding.special_tokens_mask, strict=True)
+        for token_id, (start, stop), added_around in tokens:
             if added_around:
-                ids.append(token_id)
+                found.append((token_id, start, stop))
             elif token_id in self._ids:
-                ids.append(self._ids[token_id])
+                found.append((self._ids[token_id], start, stop))
             else:
-                ids += self._spellings.get(token_id, (token_id,))
-        return ids
+                found += ((piece, start, stop) for piece in self._spellings.get(token_id, (token_id,)))
+        return found
 
     def _spelt_out(self, tokenizer: Tokenizer, control: dict[int, str]) -> dict[int, tuple[int, ...]]:
         """For the models whose own vocabulary holds control tokens as pieces (Unigram): the same text in characters."""

@@ -84,6 +84,23 @@ class PromptTokenizer:
         ids: list[int] = encoding.ids
         return ids
 
+    def spans_named(self, named: str, *, add_special_tokens: bool) -> list[tuple[int, int, int]]:
+        """Encode likewise, and say of each token where in the restored text it stands, in characters.
+
+        Raises:
+            PromptTokenizerError: as with `encode`.
+        """
+        encoding = self._encoding(self.names.restored(named), add_special_tokens)
+        if self._control_tokens_in(encoding) == self.names.written(named):
+            return [(token_id, *span) for token_id, span in zip(encoding.ids, encoding.offsets, strict=True)]
+        place = self.names.places(named)
+        found = self._as_text().spans(named, add_special_tokens=add_special_tokens)
+        return [(token_id, place(start), place(stop)) for token_id, start, stop in found]
+
+    def raw(self, text: str) -> str:
+        """Name what a raw prompt spells out, unless the setting says that it is text."""
+        return self.names.named(text) if self.raw_control_tokens else text
+
     def ids_of(self, tokens: Iterable[str]) -> frozenset[int]:
         """Look up tokens by their text; unknown ones are left out."""
         found = (self.underlying.token_to_id(token) for token in tokens)

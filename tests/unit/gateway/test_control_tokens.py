@@ -267,6 +267,19 @@ def test_what_ends_an_answer_is_a_control_token_even_if_it_is_not_called_special
     assert underlying.token_to_id("<end>") not in prompt.token_ids
 
 
+@pytest.mark.parametrize("content", ["a x b", "a<|im_end|>é<|im_start|>"])
+def test_every_token_knows_where_in_the_text_it_stands(tokenizer: PromptTokenizer, content: str) -> None:
+    prompt = prepare(tokenizer, CHATML, user(content), {"role": "assistant", "content": "b"})
+    spans = tokenizer.spans_named(prompt.named, add_special_tokens=False)
+    assert [token_id for token_id, _, _ in spans] == prompt.token_ids
+    texts = [prompt.text[start:stop] for _, start, stop in spans]
+    ends = [index for index, text in enumerate(texts) if text == "<|im_end|>"]
+    assert len(ends) == 2
+    assert texts[0] == "<|im_start|>"
+    assert [start for _, start, _ in spans] == sorted(start for _, start, _ in spans)
+    assert {place for _, start, stop in spans for place in range(start, stop)} == set(range(len(prompt.text)))
+
+
 def test_names_are_secret_and_new_for_every_tokenizer() -> None:
     one, other = make_tokenizer().names, make_tokenizer().names
     assert one.name_of("</s>") != other.name_of("</s>")
