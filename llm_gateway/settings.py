@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     max_num_sequences: Annotated[int, Field(ge=1)] = 8
     """Most answers that one request may ask for."""
     raw_control_tokens: bool = True
-    """Control tokens that a raw prompt spells out are read as such; false reads them as text, as those in messages are."""
+    """Raw prompts may spell out control tokens; false reads those as text, which in messages they always are."""
     drain_timeout_s: Annotated[float, Field(ge=0)] = 20.0
     """Seconds that running answers may go on after SIGTERM."""
 
