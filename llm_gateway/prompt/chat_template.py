@@ -79,7 +79,7 @@ class ChatTemplate:
         return None if source is None else cls(source, special_tokens, names)
 
     def render(
-        self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True, **kwargs: object
+        self, messages: Sequence[Mapping[str, object]], /, *, add_generation_prompt: bool = True, **kwargs: object
     ) -> str:
         """Render a conversation; `kwargs` are the template's own variables, such as `tools` or `enable_thinking`.
 
@@ -90,7 +90,7 @@ class ChatTemplate:
         return _render(self._template, messages, values)
 
     def render_named(
-        self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True, **kwargs: object
+        self, messages: Sequence[Mapping[str, object]], /, *, add_generation_prompt: bool = True, **kwargs: object
     ) -> str:
         """Render, with the names of the control tokens where the template itself writes them; else like `render`.
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from llm_gateway.prompt.chat_template import ChatTemplate
+from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
 from llm_gateway.prompt.control_names import ControlNames, any_of, random_digits
 
 Messages: TypeAlias = Sequence[Mapping[str, object]]
@@ -36,7 +36,10 @@ def write_conversation(
     if not composed:
         return text
     mask, any_composed = _mask(composed), any_of(composed)
-    masked_messages, masked_variables = mask.put_on(messages), mask.put_on(variables)
+    try:
+        masked_messages, masked_variables = mask.put_on(messages), mask.put_on(variables)
+    except RecursionError as error:
+        raise ChatTemplateError("messages or tools are nested too deep; make them flatter") from error
     if masked_messages != messages or masked_variables != variables:
         masked = render(masked_messages, add_generation_prompt=add_generation_prompt, **masked_variables)
         if any_composed.findall(masked) != any_composed.findall(text):

@@ -11,6 +11,7 @@ from tokenizers import AddedToken, Tokenizer, models
 from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import TemplateProcessing
 
+from llm_gateway.errors import InvalidRequestError
 from llm_gateway.generation import PromptSource
 from llm_gateway.prompt.chat_template import ChatTemplate
 from llm_gateway.prompt.prepare import PreparedPrompt, prepare_prompt
@@ -174,6 +175,19 @@ def test_a_template_variable_is_a_users_text_too(tokenizer: PromptTokenizer) -> 
         tokenizer, "{{ note }}{{ bos_token }}<s>", user("x"), variables={"note": "</s>", "bos_token": "<bos>"}
     )
     assert control_tokens(tokenizer, prompt) == ["<s>"]
+
+
+def test_variables_may_have_any_name(tokenizer: PromptTokenizer) -> None:
+    names = {"self": "1", "messages_": "2", "not a name": "3"}
+    assert prepare(tokenizer, "{{ self_ }}{{ messages_ }}", user("x"), variables=names).text == "2"
+
+
+def test_messages_that_are_nested_too_deep_for_the_mask_are_refused_in_a_sentence(tokenizer: PromptTokenizer) -> None:
+    nested: object = "<"
+    for _ in range(5000):
+        nested = [nested]
+    with pytest.raises(InvalidRequestError, match="nested too deep"):
+        prepare(tokenizer, PHI, user("x"), variables={"note": nested})
 
 
 def test_what_a_template_asks_about_a_message_it_still_finds_there(tokenizer: PromptTokenizer) -> None:
