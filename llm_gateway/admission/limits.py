@@ -1,6 +1,12 @@
 """Limits that are checked before anything is computed: how long a prompt and an answer may be, how many answers."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from llm_gateway.errors import InvalidRequestError, PromptTooLongError
+
+MAX_STOP_CHARACTERS: Final = 1000
+"""Of one stop string. What is held back as its possible beginning is compared with it at every token."""
 
 
 def answer_tokens(prompt_tokens: int, asked_tokens: int, context_tokens: int, *, exact: bool) -> int:
@@ -40,4 +46,14 @@ def check_num_sequences(asked: int, allowed: int) -> None:
     if asked > allowed:
         raise InvalidRequestError(
             f"num_sequences is {asked}, at most {allowed} are allowed (MAX_NUM_SEQUENCES)", field="num_sequences"
+        )
+
+
+def check_stops(stops: Iterable[str]) -> None:
+    """Refuse stop strings that would be work at every token, for everybody."""
+    longest = max(map(len, stops), default=0)
+    if longest > MAX_STOP_CHARACTERS:
+        raise InvalidRequestError(
+            f"stop has a text of {longest} characters, at most {MAX_STOP_CHARACTERS} are allowed; send its beginning",
+            field="stop",
         )

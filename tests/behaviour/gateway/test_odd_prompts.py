@@ -163,6 +163,23 @@ def test_a_context_of_a_few_tokens_answers_or_says_what_it_has(narrow: GatewayPr
             assert "16" in sentence_of(response)
 
 
+STOPS: dict[str, tuple[str, Callable[[list[str]], dict[str, Any]]]] = {
+    "native": ("/generate", lambda stop: {"prompt": "a", "max_tokens": FEW, "stop": stop}),
+    "chat": ("/v1/chat/completions", lambda stop: {"messages": user("a"), "max_tokens": FEW, "stop": stop}),
+    "TGI": ("/generate", lambda stop: {"inputs": "a", "parameters": {"max_new_tokens": FEW, "stop": stop}}),
+    "Ollama": ("/api/generate", lambda stop: {**OLLAMA, "prompt": "a", "options": {"num_predict": FEW, "stop": stop}}),
+}
+
+
+@pytest.mark.parametrize("way", STOPS)
+def test_a_stop_string_of_a_book_is_refused_and_odd_ones_are_not(demo: GatewayProcess, way: str) -> None:
+    path, body = STOPS[way]
+    response = demo.client.post(path, json=body(["x" * 100_000]))
+    assert response.status_code in {400, 422}
+    assert "1000" in sentence_of(response)
+    assert demo.client.post(path, json=body(["\0", "\ufeff", "<|im_end|>", "\n" * 900])).status_code == 200
+
+
 def test_nothing_of_all_this_left_a_traceback_in_the_log(
     demo: GatewayProcess, strict: GatewayProcess, narrow: GatewayProcess
 ) -> None:
