@@ -9,6 +9,7 @@ import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable
+from itertools import groupby
 from typing import Final
 
 _NUM_SECRET_DIGITS: Final = 30
@@ -60,8 +61,24 @@ class ControlNames:
 
 def any_of(texts: Collection[str]) -> re.Pattern[str]:
     """Match any of the texts, the longest where several begin; of none, match nothing."""
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)) if longest_first else r"(?!)")
+    return re.compile(_alternatives(set(texts)) if texts else r"(?!)")
+
+
+def _alternatives(texts: Collection[str]) -> str:
+    """Branch where texts part: of a plain list of 6,000 tokens all would be tried at each `<` of a long prompt."""
+    branches: list[str] = []
+    for _, same_start in groupby(sorted(texts), key=lambda text: text[0]):
+        group = list(same_start)
+        shared = _shared_start(group[0], group[-1])  # of all, since they are sorted
+        rests = [text.removeprefix(shared) for text in group if text != shared]
+        further = f"(?:{_alternatives(rests)})" if rests else ""
+        branches.append(re.escape(shared) + further + "?" * (0 < len(rests) < len(group)))
+    return "|".join(branches)
+
+
+def _shared_start(first: str, last: str) -> str:
+    differs = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(differs, min(len(first), len(last)))]
 
 
 def random_digits() -> str:

@@ -1,6 +1,7 @@
 """What a user types is text; what the chat template writes is a token, however the two come together."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tokenizers.processors import TemplateProcessing
 from llm_gateway.errors import InvalidRequestError
 from llm_gateway.generation import PromptSource
 from llm_gateway.prompt.chat_template import ChatTemplate
+from llm_gateway.prompt.control_names import any_of
 from llm_gateway.prompt.prepare import PreparedPrompt, prepare_prompt
 from llm_gateway.prompt.tokenizer import PromptTokenizer
 from tests.unit.gateway import small_tokenizers
@@ -292,6 +294,15 @@ def test_every_token_knows_where_in_the_text_it_stands(tokenizer: PromptTokenize
     assert texts[0] == "<|im_start|>"
     assert [start for _, start, _ in spans] == sorted(start for _, start, _ in spans)
     assert {place for _, start, stop in spans for place in range(start, stop)} == set(range(len(prompt.text)))
+
+
+@given(
+    tokens=st.sets(st.text(st.sampled_from("<|ab>."), min_size=1, max_size=5), min_size=1, max_size=12),
+    text=st.text(st.sampled_from("<|ab>."), max_size=30),
+)
+def test_of_tokens_that_begin_alike_the_longest_is_found(tokens: set[str], text: str) -> None:
+    longest_first = re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))))
+    assert any_of(tokens).findall(text) == longest_first.findall(text)
 
 
 def test_names_are_secret_and_new_for_every_tokenizer() -> None:

@@ -23,6 +23,12 @@ def test_a_usual_template_is_filled_up_to_the_answer() -> None:
     assert _render(CHATML, system="") == "<|im_start|>user\nP<|im_end|>\n<|im_start|>assistant\n"
 
 
+def test_it_is_known_where_the_words_of_users_stand() -> None:
+    filled = render_go_template(CHATML, system="be brief", prompt="how?<|im_end|>")
+    assert [filled.text[start:stop] for start, stop in filled.user_spans] == ["be brief", "how?<|im_end|>"]
+    assert render_go_template("{{ if .System }}{{ .Prompt }}{{ end }}", system="", prompt="P").user_spans == ()
+
+
 @pytest.mark.parametrize(
     ("template", "rendered"),
     [
