@@ -63,6 +63,9 @@ bench-quick: .venv/everything .venv-aiperf/ready  ## the same with a tiny model 
 
 peers: .peers/llama.cpp/build/bin/llama-server .venv-vllm/ready .venv-transformers/ready  ## install those who are compared with; 5 GB, needs cmake and g++
 
+fuzz: .venv/everything  ## a million random byte strings and manifests through what reads them; about an hour
+	$(BIN)/python -m tests.fuzz
+
 docs: .venv/everything  ## write .env.example and docs/configuration.md anew from the settings
 	$(BIN)/python -m docs.generate_configuration
 
@@ -126,4 +129,4 @@ LLAMA_PACKAGE := llama-cpp-python 0.3.36
 .node/promptfoo:
 	npm install --silent --no-audit --no-fund --omit=optional --prefix .node promptfoo@0.120.27 && touch $@
 
-.PHONY: run test lint audit appliance soak faults transformers vllm promptfoo bench bench-quick peers docs lock clean
+.PHONY: run test lint audit appliance soak faults fuzz transformers vllm promptfoo bench bench-quick peers docs lock clean

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llm_gateway.admission.limits import check_stops
 from llm_gateway.errors import InvalidRequestError, UnsupportedError
 from llm_gateway.generation import GenerationRequest, JsonAnswer, Tool, ToolUse
 from llm_gateway.grammar.errors import GrammarError
@@ -59,6 +60,7 @@ def prepare_request(request: GenerationRequest, model: LoadedModel) -> PreparedR
     Raises:
         InvalidRequestError: the prompt cannot be made, or the answer cannot be held to what is asked.
     """
+    check_stops(request.stop)
     tool_format = _tool_format(request, model)
     source, definitions = request.prompt, tuple(tool.definition for tool in request.tools) if tool_format else ()
     if isinstance(tool_format, BareJson):

@@ -39,6 +39,10 @@ class GatewayError(Exception):
     kind: ClassVar[str] = "internal_error"
     retry_after_s: int | None = None
 
+    def __str__(self) -> str:
+        """The sentence; halves of surrogate pairs that it quotes are escaped, since no UTF-8 can carry them."""
+        return super().__str__().encode(errors="backslashreplace").decode()
+
 
 class InvalidRequestError(GatewayError):
     """A field cannot be used as it is; the sentence names the field."""

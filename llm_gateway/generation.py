@@ -133,6 +133,8 @@ class PromptSource:
     messages: tuple[Message, ...] | None = None
     raw: bool = False
     """Take the text as it is, without the model's chat template."""
+    user_spans: tuple[tuple[int, int], ...] = ()
+    """Where, in a raw text that the client's own template made, the words of users stand: start and stop."""
     template_variables: Mapping[str, object] = field(default_factory=dict)
     """Variables of the template, such as `enable_thinking`."""
     continue_final_message: bool = False

@@ -17,6 +17,7 @@ import profiles
 from machine.sizes import parse_size
 
 _YES = frozenset({"1", "true", "yes", "on"})
+_MAX_SHOWN = 200
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -138,6 +139,8 @@ class Settings(BaseSettings):
     """Length of an answer where the request names none."""
     max_num_sequences: Annotated[int, Field(ge=1)] = 8
     """Most answers that one request may ask for."""
+    raw_control_tokens: bool = True
+    """Raw prompts may spell out control tokens; false reads those as text, which in messages they always are."""
     drain_timeout_s: Annotated[float, Field(ge=0)] = 20.0
     """Seconds that running answers may go on after SIGTERM."""
 
@@ -181,7 +184,9 @@ def inherited_environment() -> dict[str, str]:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     key = "_".join(str(part) for part in first["loc"]).upper()
-    return f"{key} is {first['input']!r}: {first['msg'].lower()}; correct it in .env or in the profile"
+    shown = repr(first["input"])
+    shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
+    return f"{key} is {shown}: {first['msg'].lower()}; correct it in .env or in the profile"
 
 
 def wants_json_logs(settings: Settings) -> bool:

@@ -10,6 +10,7 @@ from llm_gateway.generation import GenerationRequest
 from llm_gateway.generator import Generator
 from llm_gateway.models.pool import LoadedModel
 from llm_gateway.prompt.prepare import PreparedPrompt
+from llm_gateway.prompt.tokenizer import PromptTokenizerError
 from llm_gateway.telemetry.request_record import current_record
 
 
@@ -30,13 +31,25 @@ class Tokenization:
         self._generator = generator
 
     async def spans(self, text: str, *, add_special_tokens: bool) -> list[TokenSpan]:
-        """Tokenize a text as it is.
+        """Tokenize a text as a raw prompt is.
 
         Raises:
             NotReadyError: no model is loaded.
             InvalidRequestError: the text is no text.
         """
-        return await asyncio.to_thread(_spans, await self._model(), text, add_special_tokens)
+        model = await self._model()
+        return await asyncio.to_thread(_spans, model, model.tokenizer.raw(text), add_special_tokens)
+
+    async def prompt_spans(self, request: GenerationRequest) -> tuple[str, list[TokenSpan]]:
+        """Make the text that the engine would be given for a request of messages, and its tokens.
+
+        Raises:
+            NotReadyError: no model is loaded.
+            InvalidRequestError: the prompt cannot be made.
+        """
+        model = await self._model()
+        prompt = (await asyncio.to_thread(prepare_request, request, model)).prompt
+        return prompt.text, await asyncio.to_thread(_spans, model, prompt.named, False)
 
     async def prompt_ids(self, request: GenerationRequest) -> list[int]:
         """Tokenize what the engine would be given for a request, its chat template included.
@@ -86,12 +99,14 @@ class Tokenization:
         return await self._generator.model(current_record.get())
 
 
-def _spans(model: LoadedModel, text: str, add_special_tokens: bool) -> list[TokenSpan]:
+def _spans(model: LoadedModel, named: str, add_special_tokens: bool) -> list[TokenSpan]:
+    tokenizer = model.tokenizer
     try:
-        encoded = model.tokenizer.underlying.encode(text, add_special_tokens=add_special_tokens)
-    except TypeError as error:
-        raise InvalidRequestError(r"the text holds half a surrogate pair (\ud800 to \udfff), no character") from error
+        found = tokenizer.spans_named(named, add_special_tokens=add_special_tokens)
+    except PromptTokenizerError as error:
+        raise InvalidRequestError(str(error)) from error
+    text = tokenizer.names.restored(named)
     return [
-        TokenSpan(token_id, text[start:stop] or token, start, stop)
-        for token_id, token, (start, stop) in zip(encoded.ids, encoded.tokens, encoded.offsets, strict=True)
+        TokenSpan(token_id, text[start:stop] or tokenizer.underlying.id_to_token(token_id) or "", start, stop)
+        for token_id, start, stop in found
     ]

@@ -1,5 +1,6 @@
 """Sizes as people write them for Docker: `4g`, `512m`, `2GiB`; every unit counts in powers of two, as Docker's do."""
 
+import math
 import re
 
 _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -14,5 +15,8 @@ def parse_size(text: str) -> int:
     """
     matched = _WRITTEN.fullmatch(text.strip())
     if matched is None:
-        raise ValueError(f"{text!r} is no size, expected a number with a unit, such as 512m or 4g")
-    return int(float(matched[1]) * (1 << _POWERS[matched[2].lower()]))
+        raise ValueError(f"{text[:200]!r} is no size, expected a number with a unit, such as 512m or 4g")
+    size = float(matched[1]) * (1 << _POWERS[matched[2].lower()])
+    if not math.isfinite(size):
+        raise ValueError(f"a size of {len(text)} digits is more than any machine has, expected one such as 512m or 4g")
+    return int(size)

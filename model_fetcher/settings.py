@@ -24,6 +24,8 @@ _LOAD_ORIGINALS = frozenset({"transformers", "vllm"})
 _YES = frozenset({"1", "true", "yes", "on"})
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[^@\s]+)?")
 _FOLDER_PREFIXES = ("/", "./", "../", "~")
+_SECRETS = frozenset({"HF_TOKEN", "HTTPS_PROXY"})
+_MAX_SHOWN = 200
 
 
 class Quantization(StrEnum):
@@ -157,6 +159,9 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingError(_first_sentence(error)) from None
+    except OSError as error:  # a path so long that not even its absence can be seen
+        reason = f"SSL_CERT_FILE cannot be looked at ({error.strerror}), expected the path of a file that exists"
+        raise SettingError(reason) from error
 
 
 def child_environment(threads: int) -> dict[str, str]:
@@ -199,4 +204,10 @@ def _first_sentence(error: ValidationError) -> str:
     if first["type"] == "path_not_file":
         reason = "the path of a file that exists"
     reason = reason if reason.startswith("expected") else f"expected {reason}"
-    return f"{key} is {value!r}, {reason}"
+    return f"{key} is {_shown(key, value)}, {reason}"
+
+
+def _shown(key: str, value: object) -> str:
+    """Write a value as it was given, unless it is a secret, or too long for a sentence."""
+    text = "set" if key in _SECRETS else repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -123,7 +123,7 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
         raise ManifestUnreadableError(f"{where} was altered after it was written; run the fetcher again")
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, or nested too deep, among others
         raise ManifestUnreadableError(f"{where} is not a manifest ({error}); run the fetcher again") from error
     if manifest.format_version != FORMAT_VERSION:
         raise ManifestUnreadableError(

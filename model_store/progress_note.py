@@ -30,5 +30,5 @@ def read_note(path: Path) -> ProgressNote | None:
     """Read what a fetcher is doing; None where there is no such note, or it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=ProgressNote)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return None

@@ -91,4 +91,4 @@ def _parse(line: str, where: str) -> tuple[str, str] | None:
 
 
 def _unknown(name: str) -> str:
-    return f"PERFORMANCE_PROFILE is {name!r}, expected one of {', '.join((*PROFILE_NAMES, AUTO))}"
+    return f"PERFORMANCE_PROFILE is {name[:200]!r}, expected one of {', '.join((*PROFILE_NAMES, AUTO))}"

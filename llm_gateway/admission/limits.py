@@ -1,6 +1,6 @@
 """Limits that are checked before anything is computed: how long a prompt and an answer may be, how many answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from llm_gateway.errors import InvalidRequestError, PromptTooLongError
@@ -8,6 +8,9 @@ from llm_gateway.generation import UNTIL_CONTEXT_IS_FULL, GenerationRequest, Seq
 
 _CACHES_INSIDE: Final = 4
 """How many times the KV cache the requests inside may have in tokens: one of them runs, the others wait."""
+
+MAX_STOP_CHARACTERS: Final = 1000
+"""Of one stop string. What is held back as its possible beginning is compared with it at every token."""
 
 
 def answer_tokens(prompt_tokens: int, asked_tokens: int, context_tokens: int, *, exact: bool) -> int:
@@ -70,3 +73,13 @@ def tokens_of(request: GenerationRequest, sequences: Sequence[SequenceRequest], 
         len(one.prompt_token_ids) + (min(one.max_tokens, default_max_tokens) if unbounded else one.max_tokens)
         for one in sequences
     )
+
+
+def check_stops(stops: Iterable[str]) -> None:
+    """Refuse stop strings that would be work at every token, for everybody."""
+    longest = max(map(len, stops), default=0)
+    if longest > MAX_STOP_CHARACTERS:
+        raise InvalidRequestError(
+            f"stop has a text of {longest} characters, at most {MAX_STOP_CHARACTERS} are allowed; send its beginning",
+            field="stop",
+        )

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from llm_gateway.api.dialects import current_dialect
 from llm_gateway.api.disconnect import unless_client_leaves
 from llm_gateway.errors import GatewayError
+from llm_gateway.stream.lines import with_escaped_line_ends
 from llm_gateway.telemetry.request_record import current_record
 
 
@@ -52,17 +53,21 @@ class FrameStream(StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.first, "more_body": True})
+        await send({"type": "http.response.body", "body": self._safe(self.first), "more_body": True})
         try:
             async for frame in self.frames:
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
+                await send({"type": "http.response.body", "body": self._safe(frame), "more_body": True})
         except GatewayError as error:
             current_record.get().error = str(error)
             error_frames: Callable[[GatewayError], bytes] | None = current_dialect().error_frames
             if error_frames is None:
                 raise CutStreamError from error
-            await send({"type": "http.response.body", "body": error_frames(error), "more_body": True})
+            await send({"type": "http.response.body", "body": self._safe(error_frames(error)), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _safe(self, frame: bytes) -> bytes:
+        """Keep what is read by the line to its lines; plain text goes as it is."""
+        return frame if str(self.media_type).startswith("text/plain") else with_escaped_line_ends(frame)
 
 
 class CutStreamError(Exception):

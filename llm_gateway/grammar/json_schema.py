@@ -27,6 +27,9 @@ MAX_VALUES = 50_000
 """Bound of the values in a schema's own text."""
 MAX_WRITTEN = 5000
 """Bound of the schemas that are written for one grammar, choices multiplied out."""
+MAX_MERGED = 200_000
+"""Bound of the values and properties that are compared where several schemas apply: about a second."""
+_MAX_REFERENCE_CHARACTERS = 1000
 
 
 def json_object_grammar() -> str:
@@ -63,6 +66,7 @@ class _SchemaWriter:
         self._rules = rules
         self._document = document
         self._written = 0
+        self._merged = 0
         self._depth = 0
 
     def write(self, schema: object, place: str) -> str:
@@ -88,7 +92,7 @@ class _SchemaWriter:
             return choice([self.write(bare, place), NULL])
         if RESTRICTING & schema.keys() == {"$ref"}:
             return self._reference(str(schema["$ref"]), place)
-        return self._flat(flatten(schema, place, self._resolve), place)
+        return self._flat(flatten(schema, place, self._resolve, self._spend), place)
 
     def _flat(self, schema: dict[str, Any], place: str) -> str:
         for keyword in ("anyOf", "oneOf"):
@@ -106,6 +110,14 @@ class _SchemaWriter:
             for index, branch in enumerate(branches)
         )
 
+    def _spend(self, num_compared: int) -> None:
+        self._merged += num_compared
+        if self._merged > MAX_MERGED:
+            raise GrammarError(
+                f"the schema has more than {MAX_MERGED} values and properties where several schemas apply at once, "
+                "choices multiplied out; make it smaller"
+            )
+
     def _reference(self, reference: str, place: str) -> str:
         target = self._resolve(reference, place)
         hint = reference.rsplit("/", 1)[-1]
@@ -113,6 +125,8 @@ class _SchemaWriter:
 
     def _resolve(self, reference: str, place: str) -> object:
         found = self._document
+        if len(reference) > _MAX_REFERENCE_CHARACTERS:
+            refuse(place, f"has a reference of more than {_MAX_REFERENCE_CHARACTERS} characters; use shorter names")
         path = unquote(reference)
         if path != "#" and not path.startswith("#/"):
             refuse(place, f"refers to {reference!r}, which is not within the schema; put it there, under $defs")
@@ -171,7 +185,7 @@ def _types(schema: dict[str, Any]) -> list[str]:
     asked = schema.get("type")
     if asked is None:
         return [name for name, keywords in FAMILIES.items() if keywords & schema.keys()]
-    return [asked] if isinstance(asked, str) else list(asked)
+    return [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
 
 
 def _values(schema: dict[str, Any], place: str) -> str:
@@ -192,7 +206,7 @@ def _values(schema: dict[str, Any], place: str) -> str:
 def _is_a(value: object, name: str) -> bool:
     match name:
         case "integer":
-            return is_number(value) and float(str(value)).is_integer()
+            return is_number(value) and (isinstance(value, int) or float(str(value)).is_integer())
         case "number":
             return is_number(value)
     kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}

@@ -34,8 +34,12 @@ _HARMLESS: Mapping[str, object] = {"uniqueItems": False, "patternProperties": {}
 """Refused keywords, with the value that restricts nothing."""
 
 
+_MAX_SHOWN_PLACE = 200
+
+
 def refuse(place: str, sentence: str) -> NoReturn:
-    raise GrammarError(f"the schema at {place} {sentence}")
+    shown = place if len(place) <= _MAX_SHOWN_PLACE else f"...{place[-_MAX_SHOWN_PLACE:]}"
+    raise GrammarError(f"the schema at {shown} {sentence}")
 
 
 def check(schema: Schema, place: str) -> None:
@@ -54,7 +58,10 @@ def check(schema: Schema, place: str) -> None:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # An integer is asked first: beyond 1.8e308 `isfinite` fails on it.
+    return not isinstance(value, bool) and (
+        isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    )
 
 
 def _shown(value: object) -> str:

@@ -11,26 +11,38 @@ Resolve = Callable[[str, str], object]
 
 _OBJECT_KEYWORDS = frozenset({"properties", "additionalProperties"})
 _LIST_KEYWORDS = frozenset({"items", "prefixItems"})
+_LISTING = ("enum", "properties", "required", "prefixItems", "anyOf", "oneOf", "allOf", "type")
 _MAX_PARTS = 100
 _LARGER = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _SMALLER = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 
 
-def flatten(schema: Schema, place: str, resolve: Resolve) -> dict[str, Any]:
+def flatten(schema: Schema, place: str, resolve: Resolve, spend: Callable[[int], None]) -> dict[str, Any]:
     """Return one schema without `$ref` that allows what `schema` does; `allOf` keeps only choices, all but one.
+
+    `spend` is told, before two parts are merged, how much there is to compare; it may refuse.
 
     Raises:
         GrammarError: its parts contradict each other, or cannot be enforced together.
     """
     merged: dict[str, Any] = {}
     for part in _parts(schema, place, resolve, (), []):
+        spend(_num_compared(merged) + _num_compared(part))
         merged = _merged(merged, part, place)
     return merged
 
 
 def same(first: object, second: object) -> bool:
     """Say whether two values are the same JSON; unlike in Python, true is not 1."""
-    return first is second or json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    if first is second:
+        return True
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(same(value, second[key]) for key, value in first.items())
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return first == second
 
 
 def _parts(
@@ -46,6 +58,8 @@ def _parts(
     if not isinstance(schema, Mapping):
         refuse(place, "allows nothing at all (false), so there is no answer; leave it out")
     check(schema, place)
+    if len(schema.get("allOf", ())) > _MAX_PARTS:
+        refuse(place, f"has more than {_MAX_PARTS} schemas in allOf; write fewer")
     own = {keyword: value for keyword, value in schema.items() if keyword in RESTRICTING - {"$ref", "allOf"}}
     if "const" in own:
         own = _merged({key: own[key] for key in own if key != "const"}, {"enum": [own["const"]]}, place)
@@ -117,6 +131,7 @@ def _both(first: object, second: object) -> object:
 
 def _common_types(first: str | list[str], second: str | list[str], place: str) -> list[str]:
     mine, others = ([names] if isinstance(names, str) else names for names in (first, second))
+    mine, others = list(dict.fromkeys(mine)), list(dict.fromkeys(others))
     common = [name for name in mine if name in others or (name == "integer" and "number" in others)]
     common += [name for name in others if name == "integer" and "number" in mine and name not in common]
     if not common:
@@ -125,7 +140,16 @@ def _common_types(first: str | list[str], second: str | list[str], place: str) -
 
 
 def _common_values(first: list[object], second: list[object], place: str) -> list[object]:
-    common = [value for value in first if any(same(value, other) for other in second)]
+    wanted = set(map(_as_text, second))
+    common = [value for value in first if _as_text(value) in wanted]
     if not common:
         refuse(place, "asks for two lists of values that have none in common; correct one of them")
     return common
+
+
+def _as_text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _num_compared(schema: Mapping[str, Any]) -> int:
+    return 1 + sum(len(schema.get(keyword, ())) for keyword in _LISTING)

@@ -18,6 +18,7 @@ from llm_gateway.grammar.json_values import (
 from llm_gateway.grammar.keywords import refuse
 from llm_gateway.grammar.writing import Write
 
+MAX_COUNTED_MEMBERS = 1000
 _MAX_COMPARED_CHARACTERS = 64
 """How much of a name is compared: longer ones that begin alike count as the same, and are not used."""
 
@@ -80,6 +81,8 @@ def _counts(
 ) -> tuple[bool, int | None]:
     """Return whether the object may not be empty though nothing is required, and the most members it may have."""
     fewest, most = schema.get("minProperties", 0), schema.get("maxProperties")
+    if rest is not False and most is not None and most - len(listed) > MAX_COUNTED_MEMBERS:
+        refuse(place, f"counts more than {MAX_COUNTED_MEMBERS} members of an object; leave maxProperties out")
     if fewest > max(1, len(required)):
         refuse(place, f"has minProperties {fewest}, which cannot be enforced; name those properties in required")
     if fewest and not listed and (rest is False or most == 0):

@@ -19,12 +19,13 @@ from llm_gateway.grammar.regex_tree import (
     Sequence,
     in_full,
     lengths,
-    maybe_empty,
     states,
 )
 
 MAX_STATES = 20_000
 """Bound of a pattern with its repetitions written out."""
+MAX_WRITTEN = 20_000
+"""Bound of the parts that are written; what a repetition writes in several ways counts for each of them."""
 
 _NEEDS_ESCAPE = character_sets.union([(0x01, 0x1F), (0x22, 0x22), (0x5C, 0x5C)])
 _JSON_ESCAPES = {'"': '"', "\\": "\\", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
@@ -62,9 +63,18 @@ class _Writer:
         self._in_json_string = in_json_string
         self._copies = 1
         """How often the engine writes out what is being written."""
+        self._num_written = 0
+        self._lengths: dict[int, tuple[Node, tuple[int, int | None]]] = {}
+        """By identity, together with the node, which so keeps its identity to itself."""
 
     def write(self, node: Node, *, at_start: bool, at_end: bool) -> str:
         """Write one node; an anchor may stand only where the start or the end of the text is certain."""
+        self._num_written += 1
+        if self._num_written > MAX_WRITTEN:
+            raise GrammarError(
+                f"the pattern has more than {MAX_WRITTEN} parts with its repetitions in repetitions written out; "
+                "nest fewer of them"
+            )
         match node:
             case Anchor(is_end):
                 if not (at_end if is_end else at_start):
@@ -84,7 +94,7 @@ class _Writer:
                 return self._sequence(parts, at_start, at_end)
 
     def _sequence(self, parts: tuple[Node, ...], at_start: bool, at_end: bool) -> str:
-        takes = [lengths(part)[1] != 0 for part in parts]
+        takes = [self._lengths_of(part)[1] != 0 for part in parts]
         return sequence(
             *(
                 self.write(
@@ -104,7 +114,7 @@ class _Writer:
         expensive is a text that the pattern reads in many ways, as this one does: 5 ms a step in the beginning, and 40
         after some hundred characters. No other writing was found for those.
         """
-        if maybe_empty(part):
+        if self._lengths_of(part)[0] == 0:
             return repeat(self._copied(part, minimum + 1), minimum, None)
         ways = [self._copied(way, 2) for way in in_full(part)]
         key = ("again", *ways)
@@ -117,6 +127,11 @@ class _Writer:
         if minimum == 0:
             return optional(again)
         return again if minimum == 1 else sequence(repeat(choice(ways), minimum - 1, minimum - 1), again)
+
+    def _lengths_of(self, node: Node) -> tuple[int, int | None]:
+        if id(node) not in self._lengths:
+            self._lengths[id(node)] = node, lengths(node)
+        return self._lengths[id(node)][1]
 
     def _copied(self, part: Node, times: int) -> str:
         before, self._copies = self._copies, self._copies * max(1, times)

@@ -1,6 +1,7 @@
 """A regular expression as a tree, and the lengths of what it matches."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
 
@@ -85,10 +86,6 @@ def states(node: Node) -> int:
             return states(part) * max(1, minimum if maximum is None else maximum)
 
 
-def maybe_empty(node: Node) -> bool:
-    return lengths(node)[0] == 0
-
-
 def in_full(node: Node) -> tuple[Node, ...]:
     """Return the ways in which `node` can be written without optional parts, or `node` alone where they are many."""
     match node:
@@ -96,6 +93,9 @@ def in_full(node: Node) -> tuple[Node, ...]:
             ways = tuple(way for alternative in alternatives for way in in_full(alternative))
         case Sequence(parts):
             options = [(Sequence(()), part.part) if _is_optional(part) else (part,) for part in parts]
+            # Counted before they are made: forty optional parts have as many ways as a terabyte has bytes.
+            if math.prod(map(len, options)) > MAX_WAYS:
+                return (node,)
             ways = tuple(Sequence(way) for way in itertools.product(*options))
         case _:
             ways = (node,)

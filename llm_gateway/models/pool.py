@@ -94,7 +94,7 @@ class ModelPool:
         try:
             # The vocabulary is read here while the weights are read there.
             (tokenizer, template), loaded = await asyncio.gather(
-                asyncio.to_thread(_read_prompt_files, entry.folder),
+                asyncio.to_thread(_read_prompt_files, entry.folder, settings),
                 worker.client.load(_load_message(entry, choice, options)),
             )
         except asyncio.CancelledError:
@@ -157,8 +157,9 @@ def _load_message(entry: CatalogEntry, choice: EngineChoice, options: EngineOpti
     return Load(engine=choice.engine, model_folder=str(entry.folder), options=options)
 
 
-def _read_prompt_files(folder: Path) -> tuple[PromptTokenizer, ChatTemplate | None]:
+def _read_prompt_files(folder: Path, settings: Settings) -> tuple[PromptTokenizer, ChatTemplate | None]:
     try:
-        return PromptTokenizer.load(folder), ChatTemplate.load(folder)
+        tokenizer = PromptTokenizer.load(folder, raw_control_tokens=settings.raw_control_tokens)
+        return tokenizer, ChatTemplate.load(folder, tokenizer.names)
     except (PromptTokenizerError, ChatTemplateError) as error:
         raise ModelUnloadableError(str(error)) from error

@@ -91,7 +91,7 @@ def _read(path: Path) -> Iterator[GenerationRequest]:
 def _parse(line: bytes, where: str) -> GenerationRequest:
     try:
         parsed = msgspec.json.decode(line, type=WarmUpPrompt)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, or nested too deep, among others
         raise ModelUnloadableError(f"{where} is not a warm-up prompt: {error}") from error
     if (parsed.prompt is None) == (parsed.messages is None):
         raise ModelUnloadableError(f"{where} needs either prompt or messages")

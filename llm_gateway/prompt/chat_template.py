@@ -2,10 +2,12 @@
 
 A template is a program written by whoever published the model: it runs in Jinja's sandbox, may not change what it is
 given, and its output is bounded. The environment is the one that `transformers` offers, so templates mean the same.
+Given the names of the model's control tokens, it can also be rendered so that what it writes is told from what a user
+wrote (`render_named`).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +18,10 @@ from jinja2.nodes import Node
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from llm_gateway.prompt.control_names import ControlNames
 from llm_gateway.prompt.model_files import ModelFileError, read_json_object, token_text
+from llm_gateway.prompt.template_literals import name_control_tokens
+from llm_gateway.prompt.template_probe import Conversation, tokens_without_names
 
 MAX_RENDERED_CHARACTERS = 8 << 20
 """Bound of what a template may produce: eight times the longest body that is accepted unless someone raises that."""
@@ -32,24 +37,33 @@ class ChatTemplateError(Exception):
 class ChatTemplate:
     """One compiled template with the model's special tokens at hand; safe to use from several threads."""
 
-    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
-        """Compile.
+    def __init__(self, source: str, special_tokens: Mapping[str, str], names: ControlNames | None = None) -> None:
+        """Compile; `names` are those of the control tokens that `render_named` is to write.
 
         Raises:
             ChatTemplateError: the source is not a template.
         """
         self.source = source
+        self.names = names
         self._special_tokens = dict(special_tokens)
+        self._named: jinja2.Template | None = None
+        environment = _environment()
         try:
-            self._template = _environment().from_string(source)
+            self._template = environment.from_string(source)
+            if names is not None:
+                parsed = environment.parse(source)
+                name_control_tokens(parsed, names)
+                self._named = environment.from_string(parsed)
         except jinja2.TemplateSyntaxError as error:
             raise ChatTemplateError(
                 f"the model's chat template has an error in line {error.lineno}: {error.message}; "
                 "correct chat_template.jinja where the model comes from, and fetch it again"
             ) from error
+        self.composed: frozenset[str] = frozenset() if names is None else self._look_for_composed(names)
+        """Control tokens that the template may write without their names, since it puts them together from pieces."""
 
     @classmethod
-    def load(cls, folder: Path) -> "ChatTemplate | None":
+    def load(cls, folder: Path, names: ControlNames | None = None) -> "ChatTemplate | None":
         """Read the template of the model in `folder`, or return None where it has none.
 
         Raises:
@@ -61,36 +75,73 @@ class ChatTemplate:
         except ModelFileError as error:
             raise ChatTemplateError(str(error)) from error
         texts = {name: token_text(settings.get(name)) for name in _SPECIAL_TOKEN_NAMES}
-        return None if source is None else cls(source, {name: text for name, text in texts.items() if text is not None})
+        special_tokens = {name: text for name, text in texts.items() if text is not None}
+        return None if source is None else cls(source, special_tokens, names)
 
     def render(
-        self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True, **kwargs: object
+        self, messages: Sequence[Mapping[str, object]], /, *, add_generation_prompt: bool = True, **kwargs: object
     ) -> str:
         """Render a conversation; `kwargs` are the template's own variables, such as `tools` or `enable_thinking`.
 
         Raises:
             ChatTemplateError: the template refuses the conversation, fails on it, or produces too much.
         """
-        values: dict[str, object] = {"tools": None, "documents": None, **self._special_tokens, **kwargs}
-        conversation = [dict(message) for message in messages]
-        pieces: list[str] = []
-        room = MAX_RENDERED_CHARACTERS
+        values = {**self._special_tokens, **kwargs, "add_generation_prompt": add_generation_prompt}
+        return _render(self._template, messages, values)
+
+    def render_named(
+        self, messages: Sequence[Mapping[str, object]], /, *, add_generation_prompt: bool = True, **kwargs: object
+    ) -> str:
+        """Render, with the names of the control tokens where the template itself writes them; else like `render`.
+
+        Raises:
+            ChatTemplateError: as with `render`.
+        """
+        if self._named is None or self.names is None:
+            return self.render(messages, add_generation_prompt=add_generation_prompt, **kwargs)
+        tokens = {name: self.names.named(text) for name, text in self._special_tokens.items()}
+        values = {**tokens, **kwargs, "add_generation_prompt": add_generation_prompt}
+        return _render(self._named, messages, values)
+
+    def _look_for_composed(self, names: ControlNames) -> frozenset[str]:
+        found = tokens_without_names(names, _tried(self.render), _tried(self.render_named))
+        if found is None:
+            self._named = None
+        return frozenset(names.tokens) if found is None else found
+
+
+def _render(
+    template: jinja2.Template, messages: Sequence[Mapping[str, object]], variables: Mapping[str, object]
+) -> str:
+    values = {"tools": None, "documents": None, **variables, "messages": [dict(message) for message in messages]}
+    pieces: list[str] = []
+    room = MAX_RENDERED_CHARACTERS
+    try:
+        for piece in template.generate(values):
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
+                raise _RefusedByTemplateError(f"it produced more than {MAX_RENDERED_CHARACTERS} characters")
+    except _RefusedByTemplateError as error:
+        raise ChatTemplateError(f"the model's chat template refuses these messages: {error.message}") from error
+    except Exception as error:  # a template can raise whatever its expressions can
+        raise ChatTemplateError(
+            f"the model's chat template cannot read these messages ({type(error).__name__}: {error}); "
+            "send messages with role and content as text"
+        ) from error
+    return "".join(pieces)
+
+
+def _tried(render: Callable[[Sequence[Mapping[str, object]]], str]) -> Callable[[Conversation], str | None]:
+    """Make of a refusal no text."""
+
+    def text(conversation: Conversation) -> str | None:
         try:
-            for piece in self._template.generate(
-                values, messages=conversation, add_generation_prompt=add_generation_prompt
-            ):
-                pieces.append(piece)
-                room -= len(piece)
-                if room < 0:
-                    raise _RefusedByTemplateError(f"it produced more than {MAX_RENDERED_CHARACTERS} characters")
-        except _RefusedByTemplateError as error:
-            raise ChatTemplateError(f"the model's chat template refuses these messages: {error.message}") from error
-        except Exception as error:  # a template can raise whatever its expressions can
-            raise ChatTemplateError(
-                f"the model's chat template cannot read these messages ({type(error).__name__}: {error}); "
-                "send messages with role and content as text"
-            ) from error
-        return "".join(pieces)
+            return render(conversation)
+        except ChatTemplateError:
+            return None
+
+    return text
 
 
 class _RefusedByTemplateError(jinja2.TemplateError):

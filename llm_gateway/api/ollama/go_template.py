@@ -8,6 +8,7 @@ prompt ends there.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from llm_gateway.errors import InvalidRequestError
@@ -59,7 +60,16 @@ class _Branches:
             raise InvalidRequestError("template has an {{ if }} without its {{ end }}", field="template")
 
 
-def render_go_template(template: str, *, system: str, prompt: str) -> str:
+@dataclass(frozen=True, slots=True)
+class FilledTemplate:
+    """A template that was filled in, up to where the answer goes."""
+
+    text: str
+    user_spans: tuple[tuple[int, int], ...]
+    """Where system and prompt stand in it: start and stop, in characters."""
+
+
+def render_go_template(template: str, *, system: str, prompt: str) -> FilledTemplate:
     """Fill a template in, up to where the answer goes.
 
     Raises:
@@ -67,24 +77,30 @@ def render_go_template(template: str, *, system: str, prompt: str) -> str:
     """
     values = {"System": system, "Prompt": prompt, "Response": ""}
     written: list[str] = []
+    spans: list[tuple[int, int]] = []
+    length = 0
     branches = _Branches()
     answered = False
     for text, action in _pieces(template):
         writes = not answered and branches.all_taken
         if writes:
             written.append(text)
+            length += len(text)
         if action is None or _COMMENT.fullmatch(action):
             continue
         if field := _FIELD.fullmatch(action):
             if writes:
-                written.append(values[field[1]])
+                value = values[field[1]]
+                written.append(value)
+                spans.append((length, length + len(value)))
+                length += len(value)
                 answered = field[1] == "Response"
         elif condition := _IF.fullmatch(action):
             branches.open(taken=bool(values[condition[1]]))
         else:
             branches.turn(action)
     branches.check_closed()
-    return "".join(written)
+    return FilledTemplate("".join(written), tuple(spans))
 
 
 def _pieces(template: str) -> Iterator[tuple[str, str | None]]:

@@ -54,8 +54,8 @@ def _prompt(body: GenerateBody) -> PromptSource:
             raise InvalidRequestError("raw mode does not support template, system, or context", field="raw")
         return PromptSource(text=body.prompt, raw=True)
     if body.template:
-        text = render_go_template(body.template, system=body.system, prompt=body.prompt)
-        return PromptSource(text=text, raw=True)
+        filled = render_go_template(body.template, system=body.system, prompt=body.prompt)
+        return PromptSource(text=filled.text, raw=True, user_spans=filled.user_spans)
     if body.system:
         system = {"role": "system", "content": body.system}
         return PromptSource(messages=(system, {"role": "user", "content": body.prompt}))
@@ -101,6 +101,7 @@ def _with_thinking(prompt: PromptSource, body: AnswerBody, model: LoadedModel) -
         text=prompt.text,
         messages=prompt.messages,
         raw=prompt.raw,
+        user_spans=prompt.user_spans,
         template_variables=variables,
         continue_final_message=prompt.continue_final_message,
     )

@@ -34,7 +34,7 @@ def _object(value: object) -> Mapping[str, object]:
     if isinstance(value, str):
         try:
             value = msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # half a surrogate pair, or nested too deep, among others
             raise _invalid(f"value is no JSON: {error}") from error
     if not isinstance(value, Mapping):
         raise _invalid("value must be a JSON schema, which is an object")

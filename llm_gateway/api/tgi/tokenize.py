@@ -1,11 +1,13 @@
 """TGI's /tokenize and /chat_tokenize: the prompt as the model reads it."""
 
+from collections.abc import Sequence
+
 from llm_gateway.api.tgi.answers import ChatTokenizeAnswer, SimpleToken
 from llm_gateway.api.tgi.limits import check_truncate
 from llm_gateway.api.tgi.schema import ChatTokenizeBody, InputsBody, TgiMessage, TgiTool
 from llm_gateway.errors import UnsupportedError
 from llm_gateway.generation import GenerationRequest, Message, PromptSource, Tool, ToolUse
-from llm_gateway.tokenization import Tokenization
+from llm_gateway.tokenization import Tokenization, TokenSpan
 
 
 async def tokenize(tokenization: Tokenization, body: InputsBody) -> list[SimpleToken]:
@@ -14,7 +16,8 @@ async def tokenize(tokenization: Tokenization, body: InputsBody) -> list[SimpleT
     Raises:
         GatewayError: no model is loaded, the text is no text, or `truncate` cannot be used.
     """
-    tokens, truncate = await _tokens(tokenization, body.inputs, add_special_tokens=True), body.how.truncate
+    spans = await tokenization.spans(body.inputs, add_special_tokens=True)
+    tokens, truncate = _tokens(body.inputs, spans), body.how.truncate
     if truncate is None:
         return tokens
     check_truncate(truncate, await tokenization.context_tokens())
@@ -34,12 +37,11 @@ async def chat_tokenize(tokenization: Tokenization, body: ChatTokenizeBody, requ
         tools=tools,
         tool_use=ToolUse.AUTO if tools else ToolUse.NONE,
     )
-    text = (await tokenization.prompt(request)).text
-    return ChatTokenizeAnswer(await _tokens(tokenization, text, add_special_tokens=False), text)
+    text, spans = await tokenization.prompt_spans(request)
+    return ChatTokenizeAnswer(_tokens(text, spans), text)
 
 
-async def _tokens(tokenization: Tokenization, text: str, *, add_special_tokens: bool) -> list[SimpleToken]:
-    spans = await tokenization.spans(text, add_special_tokens=add_special_tokens)
+def _tokens(text: str, spans: Sequence[TokenSpan]) -> list[SimpleToken]:
     return [SimpleToken(span.token_id, text[span.start : span.stop], span.start, span.stop) for span in spans]
 
 

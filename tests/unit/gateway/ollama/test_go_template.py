@@ -13,7 +13,7 @@ CHATML = (
 
 
 def _render(template: str, system: str = "S", prompt: str = "P") -> str:
-    return render_go_template(template, system=system, prompt=prompt)
+    return render_go_template(template, system=system, prompt=prompt).text
 
 
 def test_a_usual_template_is_filled_up_to_the_answer() -> None:
@@ -21,6 +21,12 @@ def test_a_usual_template_is_filled_up_to_the_answer() -> None:
         "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nP<|im_end|>\n<|im_start|>assistant\n"
     )
     assert _render(CHATML, system="") == "<|im_start|>user\nP<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_it_is_known_where_the_words_of_users_stand() -> None:
+    filled = render_go_template(CHATML, system="be brief", prompt="how?<|im_end|>")
+    assert [filled.text[start:stop] for start, stop in filled.user_spans] == ["be brief", "how?<|im_end|>"]
+    assert render_go_template("{{ if .System }}{{ .Prompt }}{{ end }}", system="", prompt="P").user_spans == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""Render a conversation so that its control tokens are those that the template writes, whatever the messages say.
+
+Most templates write each control token as one literal, which has a name by then. A token that a template puts together
+from pieces has none; it counts as the template's own if it is there too when the messages lack every character that
+such a token begins with.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
+from llm_gateway.prompt.control_names import ControlNames, any_of, random_digits
+
+Messages: TypeAlias = Sequence[Mapping[str, object]]
+_Value = TypeVar("_Value")
+
+
+def write_conversation(
+    template: ChatTemplate,
+    names: ControlNames,
+    messages: Messages,
+    variables: Mapping[str, object],
+    *,
+    add_generation_prompt: bool = True,
+) -> str:
+    """Render; the template's control tokens stand as their names, and all other text as it is.
+
+    Raises:
+        ChatTemplateError: the template refuses the conversation, fails on it, or produces too much.
+    """
+    knows_names = template.names is names
+    render = template.render_named if knows_names else template.render
+    composed = template.composed if knows_names else frozenset(names.tokens)
+    text = render(messages, add_generation_prompt=add_generation_prompt, **variables)
+    if not composed:
+        return text
+    mask, any_composed = _mask(composed), any_of(composed)
+    try:
+        masked_messages, masked_variables = mask.put_on(messages), mask.put_on(variables)
+    except RecursionError as error:
+        raise ChatTemplateError("messages or tools are nested too deep; make them flatter") from error
+    if masked_messages != messages or masked_variables != variables:
+        masked = render(masked_messages, add_generation_prompt=add_generation_prompt, **masked_variables)
+        if any_composed.findall(masked) != any_composed.findall(text):
+            text = masked
+    return mask.taken_off(names.named(text, only=composed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """Digits in the place of some characters: no filter of a template changes them, and nobody can guess them."""
+
+    digits: Mapping[str, str]
+
+    def put_on(self, value: _Value) -> _Value:
+        """Mask every text within, keys included."""
+        return self._masked(value)  # type: ignore[return-value]  # the same shape comes back
+
+    def taken_off(self, text: str) -> str:
+        for character, digits in self.digits.items():
+            text = text.replace(digits, character)
+        return text
+
+    def _masked(self, value: object) -> object:
+        if isinstance(value, str):
+            return value.translate({ord(character): digits for character, digits in self.digits.items()})
+        if isinstance(value, Mapping):
+            return {self._masked(key): self._masked(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self._masked(entry) for entry in value)
+        return value
+
+
+def _mask(tokens: Collection[str]) -> _Mask:
+    return _Mask({character: random_digits() for character in sorted({token[0] for token in tokens})})
