@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -45,10 +47,10 @@ class Gateway:
         self._process.send_signal(signal.SIGTERM)
         self._process.send_signal(signal.SIGTERM)  # the second time it does not wait for what runs
         try:
-            self._process.communicate(timeout=_PATIENCE_S)
+            self._process.wait(timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
 
     def wait_until_ready(self) -> tuple[float, dict[str, Any]]:
         """Return the seconds from the process's start to READY, and the line of its log that says so.
@@ -61,7 +63,10 @@ class Gateway:
         for said in self._process.stderr:
             line = _parsed(said)
             if line.get("event") == "ready":
-                return time.perf_counter() - self._started, line
+                ready_s = time.perf_counter() - self._started
+                # A pipe that nobody empties fills up after some hundred requests.
+                Thread(target=deque, args=(self._process.stderr, 0), daemon=True).start()
+                return ready_s, line
         raise GatewayFailedError(f"the gateway ended with code {self._process.wait()}; it said: {said.strip()}")
 
     def cpu_s(self) -> tuple[float, float]:
