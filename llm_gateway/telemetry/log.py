@@ -1,28 +1,16 @@
 """One log for everything: structlog's own lines and those of libraries, as JSON or for people, on standard error."""
 
-import io
 import logging
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
 from structlog.typing import Processor
 
-_STANDARD_ERROR = 2
+from llm_gateway.telemetry.standard_error import StandardError
+
 _FIRST = ("timestamp", "level", "event")
-
-
-class StandardError(io.TextIOBase):
-    """Standard error of a service that outlives its terminal: a line that nobody takes is lost, and nothing else."""
-
-    def write(self, text: str) -> int:
-        # Past Python's own buffer: what stays in there is written again at exit, and fails again, as exit code 120.
-        with suppress(OSError):
-            os.write(_STANDARD_ERROR, text.encode(errors="backslashreplace"))
-        return len(text)
 
 
 _SHARED: Sequence[Processor] = (
@@ -34,7 +22,9 @@ _SHARED: Sequence[Processor] = (
 
 def configure_logging(level: str, *, json: bool) -> None:
     """Send every line to standard error; called once, before anything logs."""
-    standard_error = cast("TextIO", StandardError())  # what both loggers use of a text stream, it has
+    standard_error = cast(
+        "TextIO", StandardError(_tell_of_lost_lines)
+    )  # what both loggers use of a text stream, it has
     structlog.configure(
         processors=[*_SHARED, _tidy, *_renderers(json=json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -51,6 +41,10 @@ def configure_logging(level: str, *, json: bool) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # Uvicorn announces its own start and stop, which the phases do better; what goes wrong in it is still logged.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _tell_of_lost_lines(number: int) -> None:
+    structlog.get_logger().warning("log lines lost", lines=number, why="whoever reads the log did not for a while")
 
 
 def _renderers(*, json: bool) -> list[Processor]:

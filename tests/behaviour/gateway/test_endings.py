@@ -1,6 +1,7 @@
 """However a request ends, it ends once: clients leave, workers die, gateways stop, rooms are full."""
 
 import concurrent.futures
+import fcntl
 import http.client
 import json
 import os
@@ -216,6 +217,24 @@ def test_a_gateway_outlives_the_reader_of_its_log_and_still_stops_cleanly(demo_s
     answer = httpx.post(f"http://127.0.0.1:{port}/generate", json={"prompt": "Is anybody there?", "max_tokens": 2})
     assert answer.status_code == 200
     process.terminate()
+    assert process.wait(60) == 0
+
+
+def test_a_log_that_nobody_reads_keeps_nobody_waiting_and_no_line_is_lost(demo_store: Path) -> None:
+    port, (reader, writer) = free_port(), os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    process = start_gateway(demo_store, port, writer, ENGINE="fake")
+    os.close(writer)
+    with os.fdopen(reader) as log, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert any('"event": "ready"' in line for line in log)
+        ids = [f"unread-{number}" for number in range(100)]  # about five times what the pipe holds
+        for request_id in ids:
+            body = {"prompt": "Is anybody there?", "max_tokens": 2}
+            assert client.post("/generate", json=body, headers={"X-Request-ID": request_id}).status_code == 200
+        assert client.get("/health").status_code == 200
+        process.terminate()
+        told = [json.loads(line).get("id") for line in log]
+    assert [request_id for request_id in told if request_id] == ids
     assert process.wait(60) == 0
 
 
