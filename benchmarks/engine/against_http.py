@@ -19,8 +19,8 @@ from benchmarks.load_generator import Answers, Load, run_load
 from benchmarks.prompts import Prompt, Prompts
 
 STREAMS = 16
-_ALONE = 5
-"""Prompts for the time to the first token, one after another."""
+_ALONE = 12
+"""Prompts for the time to the first token, one after another: the raw engine's and the gateway's in turn."""
 _FEW_TOKENS = 4
 _MS_PER_S = 1000
 
@@ -83,35 +83,29 @@ class _Pair:
 
     def turn(self, prompts: Prompts, number: int) -> Figures:
         """Measure each way; which comes first changes from round to round. Only new prompts, since each has a cache."""
-        ways: list[Callable[[list[Prompt], list[Prompt]], Figures]] = [self._raw_way, self._plain_way, self._http_way]
+        ways: list[Callable[[list[Prompt]], Figures]] = [self._raw_way, self._plain_way, self._http_way]
         figures: Figures = {"others_share": 0.0}
         for way in ways if number % 2 == 0 else reversed(ways):
             seed = f"round {number}" + (", the second time" if way == self._http_way else "")
-            found = way(prompts.make(2 * STREAMS, seed), prompts.make(_ALONE, f"{seed}, alone"))
+            found = way(prompts.make(2 * STREAMS, seed))
             figures |= found | {"others_share": max(found["others_share"], figures["others_share"])}
-        return figures
+        return figures | self._first_tokens(prompts.make(3 * _ALONE, f"round {number}, alone"))
 
-    def _raw_way(self, many: list[Prompt], alone: list[Prompt]) -> Figures:
+    def _raw_way(self, many: list[Prompt]) -> Figures:
         answered = self._raw.run(answer, [prompt.token_ids for prompt in many], self._tokens, STREAMS)
         return {
             "raw_tokens_per_s": answered.tokens_per_s,
             "raw_cpu_s": answered.cpu_s,
-            "raw_first_token_ms": self._ask_raw(alone, _FEW_TOKENS, 1),
             "others_share": answered.others_share,
         }
 
-    def _plain_way(self, many: list[Prompt], alone: list[Prompt]) -> Figures:
+    def _plain_way(self, many: list[Prompt]) -> Figures:
         before, meanwhile = self._gateway.cpu_s(), Meanwhile()
         answers = ask(self._gateway.port, self._model, many, self._tokens, STREAMS)
         others = meanwhile.others_share(sum(self._gateway.cpu_s()) - sum(before))
-        first = ask(self._gateway.port, self._model, alone, _FEW_TOKENS, 1)
-        return {
-            "plain_tokens_per_s": answers.tokens_per_s,
-            "plain_first_token_ms": first.first_token_ms,
-            "others_share": others,
-        }
+        return {"plain_tokens_per_s": answers.tokens_per_s, "others_share": others}
 
-    def _http_way(self, many: list[Prompt], alone: list[Prompt]) -> Figures:
+    def _http_way(self, many: list[Prompt]) -> Figures:
         before, meanwhile = self._gateway.cpu_s(), Meanwhile()
         answers = self._run_load(many, self._tokens, STREAMS)
         gateway_cpu_s, worker_cpu_s = (now - then for now, then in zip(self._gateway.cpu_s(), before, strict=True))
@@ -122,8 +116,19 @@ class _Pair:
             "generator_cpu_s": answers.cpu_s,
             "gateway_cpu_s": gateway_cpu_s,
             "worker_cpu_s": worker_cpu_s,
-            "http_first_token_ms": statistics.median(self._run_load(alone, _FEW_TOKENS, 1).ttft_ms),
             "others_share": others,
+        }
+
+    def _first_tokens(self, alone: list[Prompt]) -> Figures:
+        """Ask for one answer at a time, of one and of the other in turn: what drifts within seconds is everybody's."""
+        raw, plain = [], []
+        for ours, theirs in zip(alone[::3], alone[1::3], strict=True):
+            raw.append(self._ask_raw([ours], _FEW_TOKENS, 1))
+            plain.append(ask(self._gateway.port, self._model, [theirs], _FEW_TOKENS, 1).first_token_ms)
+        return {
+            "raw_first_token_ms": statistics.median(raw),
+            "plain_first_token_ms": statistics.median(plain),
+            "http_first_token_ms": statistics.median(self._run_load(alone[2::3], _FEW_TOKENS, 1).ttft_ms),
         }
 
     def _ask_raw(self, prompts: Sequence[Prompt], tokens: int, streams: int) -> float:
