@@ -68,6 +68,8 @@ def host_name(host: str) -> str:
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
+    if is_address(host):  # an IPv6 address that lacks its brackets, the last part of which is no port
+        return host
     name, _, port = host.rpartition(":")
     return (name if name and port.isdigit() else host).removesuffix(".")
 

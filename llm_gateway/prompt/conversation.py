@@ -5,15 +5,19 @@ from pieces has none; it counts as the template's own if it is there too when th
 such a token begins with.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from itertools import chain
+from typing import Final, TypeAlias, TypeVar
 
 from llm_gateway.prompt.chat_template import ChatTemplate, ChatTemplateError
-from llm_gateway.prompt.control_names import ControlNames, any_of, random_digits
+from llm_gateway.prompt.control_names import ControlNames, any_of
 
 Messages: TypeAlias = Sequence[Mapping[str, object]]
 _Value = TypeVar("_Value")
+_PRIVATE: Final = (0xF0000, 0xFFFFE)
+"""Plane 15 of Unicode, for private use: no filter of a template changes what is in there."""
 
 
 def write_conversation(
@@ -35,7 +39,7 @@ def write_conversation(
     text = render(messages, add_generation_prompt=add_generation_prompt, **variables)
     if not composed:
         return text
-    mask, any_composed = _mask(composed), any_of(composed)
+    mask, any_composed = _mask(composed, text), any_of(composed)
     try:
         masked_messages, masked_variables = mask.put_on(messages), mask.put_on(variables)
     except RecursionError as error:
@@ -49,22 +53,22 @@ def write_conversation(
 
 @dataclass(frozen=True, slots=True)
 class _Mask:
-    """Digits in the place of some characters: no filter of a template changes them, and nobody can guess them."""
+    """Other characters in the place of some, one for one, since templates may count; none of them is in the text."""
 
-    digits: Mapping[str, str]
+    stand_ins: Mapping[str, str]
 
     def put_on(self, value: _Value) -> _Value:
         """Mask every text within, keys included."""
         return self._masked(value)  # type: ignore[return-value]  # the same shape comes back
 
     def taken_off(self, text: str) -> str:
-        for character, digits in self.digits.items():
-            text = text.replace(digits, character)
+        for character, stand_in in self.stand_ins.items():
+            text = text.replace(stand_in, character)
         return text
 
     def _masked(self, value: object) -> object:
         if isinstance(value, str):
-            return value.translate({ord(character): digits for character, digits in self.digits.items()})
+            return value.translate({ord(character): stand_in for character, stand_in in self.stand_ins.items()})
         if isinstance(value, Mapping):
             return {self._masked(key): self._masked(entry) for key, entry in value.items()}
         if isinstance(value, list | tuple):
@@ -72,5 +76,13 @@ class _Mask:
         return value
 
 
-def _mask(tokens: Collection[str]) -> _Mask:
-    return _Mask({character: random_digits() for character in sorted({token[0] for token in tokens})})
+def _mask(tokens: Collection[str], text: str) -> _Mask:
+    """Choose for each character that a token begins with one for private use that the text has not."""
+    masked, taken = sorted({token[0] for token in tokens}), set(text)
+    free = (chr(code) for code in _from_anywhere(*_PRIVATE) if chr(code) not in taken)
+    return _Mask(dict(zip(masked, free, strict=False)))
+
+
+def _from_anywhere(start: int, stop: int) -> Iterator[int]:
+    begin = start + secrets.randbelow(stop - start)
+    return chain(range(begin, stop), range(start, begin))

@@ -13,7 +13,8 @@ KEYS = f"alice={ALICE},bob={BOB}"
 
 def _statuses(appliance: Appliance) -> list[int]:
     """Of /health without a key, with a wrong one, and with each of the two."""
-    sent = ({}, {"X-API-Key": ALICE + "x"}, {"X-API-Key": ALICE}, {"Authorization": f"Bearer {BOB}"})
+    sent: list[dict[str, str]] = [{}, {"X-API-Key": ALICE + "x"}, {"X-API-Key": ALICE}]
+    sent.append({"Authorization": f"Bearer {BOB}"})
     return [httpx.get(f"{appliance.url}/health", headers=headers).status_code for headers in sent]
 
 

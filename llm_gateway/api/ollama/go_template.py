@@ -92,7 +92,8 @@ def render_go_template(template: str, *, system: str, prompt: str) -> FilledTemp
             if writes:
                 value = values[field[1]]
                 written.append(value)
-                spans.append((length, length + len(value)))
+                if value:
+                    spans.append((length, length + len(value)))
                 length += len(value)
                 answered = field[1] == "Response"
         elif condition := _IF.fullmatch(action):

@@ -106,7 +106,7 @@ def read_only(fetcher: Fetcher, hub: Hub, tmp_path: Path) -> Iterator[Fetcher]:
     hub.add(ready_made())
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder]
+    command = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode != 0:
         pytest.skip("mounting a small file system needs root")
     fetcher.store = folder / "store"

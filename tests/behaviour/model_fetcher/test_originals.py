@@ -10,8 +10,15 @@ import pytest
 
 from model_store.manifest import check_fully
 from model_store.variants import find_published
-from tests.behaviour.model_fetcher.conftest import DEMO_FOLDER, ROOT, Fetcher, corrupt, inodes, ready_made
-from tests.behaviour.model_fetcher.test_converting import run_with_converter
+from tests.behaviour.model_fetcher.conftest import (
+    DEMO_FOLDER,
+    ROOT,
+    Fetcher,
+    corrupt,
+    inodes,
+    ready_made,
+    run_with_converter,
+)
 from tests.hub import Hub, Repository
 
 GPU = {"PERFORMANCE_PROFILE": "gpu_accelerated"}

@@ -15,15 +15,14 @@ NUM_FAULTS = 6
 
 def _any_fault(draw: random.Random) -> Fault:
     after_bytes = draw.randrange(LARGE_BYTES // (NUM_FAULTS + 1))
-    return draw.choice(
-        [
-            Cut(after_bytes),
-            Stall(after_bytes),
-            Status(500),
-            Status(503),
-            Status(429, (("Retry-After", "0"),)),
-        ]
-    )
+    faults: list[Fault] = [
+        Cut(after_bytes),
+        Stall(after_bytes),
+        Status(500),
+        Status(503),
+        Status(429, (("Retry-After", "0"),)),
+    ]
+    return draw.choice(faults)
 
 
 @pytest.mark.parametrize("seed", [7, 8, 10])

@@ -194,7 +194,11 @@ def test_messages_that_are_nested_too_deep_for_the_mask_are_refused_in_a_sentenc
 
 def test_what_a_template_asks_about_a_message_it_still_finds_there(tokenizer: PromptTokenizer) -> None:
     """`</think>` is special in some models; a template that cuts old reasoning out looks for it in the message."""
-    turns = [user("a"), {"role": "assistant", "content": "<think>hm</think>\n\nyes"}, user("b")]
+    turns: list[dict[str, object]] = [
+        user("a"),
+        {"role": "assistant", "content": "<think>hm</think>\n\nyes"},
+        user("b"),
+    ]
     assert "hm" not in prepare(tokenizer, THINKING, *turns).text
 
 

@@ -92,7 +92,7 @@ def completion_text(texts: Texts) -> str:
 
 
 def tgi_text(texts: Texts) -> str:
-    writer = _EventWriter(InputsBody(inputs="x"), REQUEST, record())
+    writer = _EventWriter(InputsBody.model_validate({"inputs": "x"}), REQUEST, record())
     found = [json.loads(event) for event in events(sent([*map(writer.write, as_pieces(texts, tokens=True))]))]
     text = "".join(event["token"]["text"] for event in found)
     assert found[-1]["generated_text"] == text
@@ -100,12 +100,12 @@ def tgi_text(texts: Texts) -> str:
 
 
 def ollama_generate_text(texts: Texts) -> str:
-    writer = StreamLines(GenerateBody(prompt="x"))
+    writer = StreamLines(GenerateBody.model_validate({"prompt": "x"}))
     return "".join(line["response"] for line in lines(sent([*map(writer.of, as_pieces(texts))])))
 
 
 def ollama_chat_text(texts: Texts) -> str:
-    writer = StreamLines(ChatBody())
+    writer = StreamLines(ChatBody.model_validate({}))
     return "".join(line["message"]["content"] for line in lines(sent([*map(writer.of, as_pieces(texts))])))
 
 
@@ -127,7 +127,7 @@ def test_a_reader_written_from_the_specification_gets_the_text_that_was_sent(nam
 @given(texts=all_pieces)
 def test_a_reader_that_knows_more_ends_of_a_line_gets_the_same_lines(texts: list[str]) -> None:
     """Clients read with httpx, and it splits where `str.splitlines` does."""
-    writer = StreamLines(GenerateBody(prompt="x"))
+    writer = StreamLines(GenerateBody.model_validate({"prompt": "x"}))
     raw = sent([*map(writer.of, as_pieces(texts))])
     assert [json.loads(line) for line in raw.decode().splitlines()] == lines(raw)
     chunks = CompletionChunks(ENVELOPE, REQUEST, [], include_usage=False)

@@ -31,7 +31,9 @@ async def a_door(
 
     ended: list[RequestRecord] = []
     access = access_check(settings, KeyRing(keys))
-    asgi = RequestMiddleware(api, access=access, max_body_bytes=1024, body_timeout_s=60, ended=ended.append)
+    asgi = RequestMiddleware(
+        api, access=access, max_body_bytes=1024, body_timeout_s=60, slow_reader_timeout_s=30, ended=ended.append
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://localhost:8085") as client:
         yield client, ended
 

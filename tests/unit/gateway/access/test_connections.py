@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 import pytest
 import uvicorn
@@ -214,10 +215,11 @@ async def test_a_client_that_is_refused_may_finish_its_body_and_then_reads_why()
 async def test_an_answer_that_nobody_fetches_is_dropped_in_the_end() -> None:
     async with served(read_timeout_s=HASTY_S) as port:
         reader, writer = await port.open(LARGE)
-        writer.transport.pause_reading()
+        reading = cast("asyncio.Transport", writer.transport)
+        reading.pause_reading()
         while port.application.num_answered == 0 or port.state.connections:  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(HASTY_S / 10)
-        writer.transport.resume_reading()
+        reading.resume_reading()
         assert len(await rest_of(reader)) < LARGE_BYTES
 
 
