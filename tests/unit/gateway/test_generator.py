@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any, cast
@@ -40,11 +40,10 @@ class Preparing:
 
 
 @pytest.fixture
-def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparing]:
+def preparing(monkeypatch: pytest.MonkeyPatch) -> Preparing:
     preparing = Preparing()
     monkeypatch.setattr(generator_module, "prepare_request", preparing)
-    yield preparing
-    preparing.may_end.set()
+    return preparing
 
 
 def _generator(ended: Counter[Outcome], **settings: Any) -> Generator:  # noqa: ANN401 - settings have many types
@@ -74,16 +73,18 @@ async def test_a_client_that_leaves_meanwhile_frees_its_place_at_once(preparing:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert generator.places.taken == 0
+    assert not preparing.may_end.is_set()
+    preparing.may_end.set()
     assert record.outcome is Outcome.CANCELLED
     assert ended == {Outcome.CANCELLED: 1}
 
 
-@pytest.mark.usefixtures("preparing")
-async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once() -> None:
+async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once(preparing: Preparing) -> None:
     ended: Counter[Outcome] = Counter()
     generator = _generator(ended, request_timeout_s=5)
     record = RequestRecord("one", arrived=time.monotonic() - 10)
     with pytest.raises(DeadlinePassedError):
         await _ask(generator, record)
     assert generator.places.taken == 0
+    preparing.may_end.set()
     assert ended == {Outcome.FAILED: 1}
