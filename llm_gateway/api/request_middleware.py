@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -113,7 +114,7 @@ class RequestMiddleware:
         if record.timings.total_s is None:
             record.timings.total_s = time.monotonic() - record.arrived
         if record.outcome is None:
-            record.outcome = Outcome.FINISHED if status is not None and status < 400 else Outcome.REFUSED
+            record.outcome = _outcome_of(status)
         self._access.settle(record)
         quiet = scope["path"] in _QUIET_PATHS
         (_log.debug if quiet else _log.info)("request", **_line(scope, record, status))
@@ -136,6 +137,13 @@ class _Exchange:
             MutableHeaders(raw=message["headers"])["X-Request-ID"] = self._request_id
             message["headers"].extend((*_ON_EVERY_ANSWER, *self._headers))
         await self._send(message)
+
+
+def _outcome_of(status: int | None) -> Outcome:
+    """Tell by the answer how a request ended for which nothing was generated."""
+    if status == ClientLeftError.status:
+        return Outcome.CANCELLED
+    return Outcome.FINISHED if status is not None and status < HTTPStatus.BAD_REQUEST else Outcome.REFUSED
 
 
 def _request_id(headers: Headers) -> str:

@@ -1,8 +1,15 @@
 """Reads `/metrics` as a scraper does."""
 
+import time
+from collections.abc import Callable
+from typing import Final
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateway_process import GatewayProcess
+
+
+_PATIENCE_S: Final = 60.0
 
 
 def metrics(running: GatewayProcess) -> dict[str, float]:
@@ -12,9 +19,15 @@ def metrics(running: GatewayProcess) -> dict[str, float]:
 
 
 def until_running(running: GatewayProcess, number: int) -> None:
-    """Return when so many requests hold a place."""
-    while metrics(running)["preheat_requests_running"] != number:
-        pass
+    """Return when so many requests hold a place; a number that never comes fails the test."""
+    until_metric(running, "preheat_requests_running", lambda held: held == number)
+
+
+def until_metric(running: GatewayProcess, name: str, wanted: Callable[[float], bool]) -> None:
+    """Return when a metric is as it should be; one that never is fails the test."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not wanted(found := metrics(running)[name]):
+        assert time.monotonic() < deadline, f"{name} is {found} after {_PATIENCE_S:g} s"
 
 
 def accepted_and_ended(running: GatewayProcess) -> tuple[int, dict[str, int]]:

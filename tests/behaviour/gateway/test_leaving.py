@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.dialects import ALONE, EVERY_WAY, Way
 from tests.support.gateway_process import GatewayProcess, gateway
-from tests.support.metrics import accepted_and_ended, metrics, until_running
+from tests.support.metrics import accepted_and_ended, metrics, until_metric, until_running
 
 NEXT_ANSWER = 30
 
@@ -27,8 +27,7 @@ def test_after_a_client_has_left_nothing_more_is_computed_for_it(slow: GatewayPr
     if way.streams:
         assert connection.getresponse().read(1)
     else:
-        while metrics(slow)["preheat_tokens_inside"] == 0:
-            pass
+        until_metric(slow, "preheat_tokens_inside", lambda tokens: tokens > 0)
     connection.close()
     assert slow.wait_for("request", id=request_id)["outcome"] == "cancelled"
     left = metrics(slow)
@@ -60,12 +59,14 @@ def test_a_client_that_leaves_while_the_model_loads_frees_its_place(loading: Gat
 
 def test_a_client_that_leaves_while_the_cache_waits_to_be_cleared_frees_its_place(slow: GatewayProcess) -> None:
     with slow.client.stream("POST", "/stream", json={"prompt": "Go on.", "max_tokens": 900}) as held:
-        next(held.iter_text())
+        texts = held.iter_text()  # the response is closed with its iterator
+        next(texts)
         clearing = Way("clear", "/clear_cache", False, lambda _: {}).begin(slow, 0, "clearer")
         until_running(slow, 2)
         clearing.close()
         assert slow.wait_for("request", id="clearer")["outcome"] == "cancelled"
         assert metrics(slow)["preheat_requests_running"] == 1
+        assert next(texts)
     until_running(slow, 0)
 
 

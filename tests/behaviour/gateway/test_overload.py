@@ -26,7 +26,8 @@ def test_more_tokens_than_there_is_room_for_are_refused_at_once_in_every_dialect
     narrow: GatewayProcess, way: Way
 ) -> None:
     with narrow.client.stream("POST", "/stream", json={"prompt": "Go on.", "max_tokens": 600}) as held:
-        next(held.iter_text())
+        texts = held.iter_text()  # the response is closed with its iterator
+        assert next(texts)
         refused = narrow.client.post(way.path, json=way.body(200))
         assert refused.status_code == way.busy
         assert 1 <= int(refused.headers["retry-after"]) <= 60
@@ -46,7 +47,8 @@ def test_an_answer_that_nobody_bounded_counts_for_the_usual_length(demo_store: P
         running.wait_until_ready()
         chat = {"messages": [{"role": "user", "content": "Go on."}], "stream": True}
         with running.client.stream("POST", "/v1/chat/completions", json=chat) as held:
-            next(held.iter_text())
+            texts = held.iter_text()
+            assert next(texts)
             assert 100 < metrics(running)["preheat_tokens_inside"] < 300
             assert running.generate("Is there room?", max_tokens=2).status_code == 200
 
