@@ -1,5 +1,7 @@
 """A whole answer, for clients that do not stream: the pieces of each sequence put together."""
 
+from collections import defaultdict
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -34,8 +36,13 @@ async def collect(generator: Generator, wanted: GenerationRequest, record: Reque
     Raises:
         GatewayError: one of them did not.
     """
-    answers = [WholeAnswer() for _ in range(wanted.num_sequences)]
-    async with aclosing(generator.answer(wanted, record)) as pieces:
+    return await whole(generator.answer(wanted, record))
+
+
+async def whole(pieces: AsyncGenerator[AnswerPiece, None]) -> list[WholeAnswer]:
+    """Put the pieces of each sequence together; how many there may be is checked by whoever makes them."""
+    answers: defaultdict[int, WholeAnswer] = defaultdict(WholeAnswer)
+    async with aclosing(pieces):
         async for piece in pieces:
             answers[piece.sequence].add(piece)
-    return answers
+    return [answers[sequence] for sequence in range(len(answers))]

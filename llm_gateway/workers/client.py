@@ -123,7 +123,8 @@ class WorkerClient(asyncio.Protocol):
 
     async def load(self, load: Load) -> Loaded | LoadFailed:
         """Tell the worker what to load and wait until it has, or has said why not."""
-        self._send(load)
+        if not self._loaded.done():  # it may have ended before it heard a word
+            self._send(load)
         return await self._loaded
 
     def new_sequence_id(self) -> int:

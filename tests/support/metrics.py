@@ -8,7 +8,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateway_process import GatewayProcess
 
-
 _PATIENCE_S: Final = 60.0
 
 

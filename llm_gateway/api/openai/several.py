@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from llm_gateway.api.collect import WholeAnswer
+from llm_gateway.api.collect import WholeAnswer, whole
 from llm_gateway.errors import OverloadedError
 from llm_gateway.generation import AnswerPiece, GenerationRequest
 from llm_gateway.generator import Generator
@@ -102,11 +102,7 @@ async def collect_each(
     Raises:
         GatewayError: one of them did not.
     """
-    answers = [WholeAnswer() for request in wanted for _ in range(request.num_sequences)]
-    async with aclosing(answer_each(generator, wanted, record, num_at_once)) as pieces:
-        async for piece in pieces:
-            answers[piece.sequence].add(piece)
-    return answers
+    return await whole(answer_each(generator, wanted, record, num_at_once))
 
 
 async def _answer_several(

@@ -16,6 +16,7 @@ from tests.support.gateway_process import GatewayProcess
         ({"prompt": "a", "top_p": 0}, "top_p"),
         ({"prompt": "a", "top_k": "many"}, "top_k"),
         ({"prompt": "a", "num_sequences": 99}, "num_sequences"),
+        ({"prompt": "a", "num_sequences": 10**12}, "num_sequences"),
         ({"prompt": "a", "repetition_penalty": 0}, "repetition_penalty"),
         ({"prompt": "a", "seed": -1}, "seed"),
         ({"messages": []}, "messages"),

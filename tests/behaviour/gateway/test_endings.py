@@ -57,8 +57,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_request(demo_st
     with gateway(demo_store, **SLOW) as running:
         running.wait_until_ready()
         with socket.create_connection(("127.0.0.1", running.port)) as connection:
-            head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: half\r\nContent-Type: application/json\r\n"
-            connection.sendall(head + b'Content-Length: 100\r\n\r\n{"prompt": "half')
+            head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: half\r\nContent-Length: 100\r\n"
+            connection.sendall(head + b'Content-Type: application/json\r\n\r\n{"prompt": "half')
         line = running.wait_for("request", id="half")
         assert line["outcome"] == "cancelled"
         assert "prompt_tokens" not in line
