@@ -135,9 +135,9 @@ def test_a_control_token_that_a_user_types_is_text_and_the_templates_own_stay_to
 
 
 @given(st.data())
-def test_no_conversation_writes_more_control_tokens_than_its_turns(data: st.DataObject) -> None:
+def test_a_conversation_has_the_control_tokens_of_its_turns_whatever_they_say(data: st.DataObject) -> None:
     tokenizer = _SHARED
-    source = data.draw(st.sampled_from(sorted(TEMPLATES.values())))
+    source = data.draw(st.sampled_from(sorted({*TEMPLATES.values()} - {MANGLING})))
     words = st.lists(st.sampled_from([*CONTROL, "<|", "|>", "im_end", "<", ">", "[", "user", " ", "\n"]), max_size=6)
     contents = data.draw(st.lists(words.map("".join), min_size=1, max_size=3))
     roles = ["user", "assistant", "user"]
