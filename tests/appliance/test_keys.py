@@ -58,7 +58,7 @@ def test_the_gateway_is_told_where_it_is_published(fresh: Appliance, address: st
     services = json.loads(finished.output)["services"]
     assert services[GATEWAY]["environment"]["PUBLISHED_ADDRESS"] == published
     assert services[DOOR]["ports"][0]["host_ip"] == published
-    assert [name for name, service in services.items() if ALICE in json.dumps(service)] == [GATEWAY, DEPENDENT]
+    assert {name for name, service in services.items() if ALICE in json.dumps(service)} == {GATEWAY, DEPENDENT}
 
 
 def test_a_name_that_was_made_to_resolve_to_this_machine_is_refused_at_the_published_port(served: Appliance) -> None:
