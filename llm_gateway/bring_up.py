@@ -10,7 +10,14 @@ from typing import Final
 
 import structlog
 
-from llm_gateway.errors import GatewayError, ModelUnloadableError, StartUpRefusal
+from llm_gateway.errors import (
+    GatewayError,
+    MemoryPlanRefusal,
+    ModelUnloadableError,
+    StartUpRefusal,
+    WorkerDiedError,
+    WorkerDiedStartingError,
+)
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.catalog import CatalogEntry, find
@@ -51,6 +58,7 @@ class BringUp:
         self._layout = StoreLayout(settings.model_store.expanduser())
         self._load_took_s: float | None = None
         self._deaths_in_a_row = 0
+        self._was_ready = False
 
     async def run(self) -> None:
         """Bring the model up, again after each death of its worker, until the gateway stops.
@@ -63,16 +71,28 @@ class BringUp:
         while True:
             try:
                 await self._until_loading_is_due(entry)
-                model = await self._load(entry)
-                figures = await self._warm_up(model)
-                self._lifecycle.become_ready(figures)
-                _log.info("ready", model=model.name, **_report(model, figures, self._load_took_s))
-                await self._until_it_is_gone(model)
+                await self._serve(entry)
             except StartUpRefusal as refusal:
                 self._lifecycle.move_to(Phase.FAILED, str(refusal))
                 await self._pool.unload(self._settings.model_name, str(refusal))
                 if self._settings.model_preload:
                     raise
+
+    async def _serve(self, entry: CatalogEntry) -> None:
+        """Load, warm up, and be READY until the worker is gone."""
+        try:
+            model = await self._load(entry)
+            figures = await self._warm_up(model)
+        except (WorkerDiedStartingError, MemoryPlanRefusal) as refusal:
+            if not (self._was_ready and self._settings.model_preload):
+                raise
+            # What has loaded before is not what is wrong: a machine that runs out of memory may have some in a moment.
+            await self._after_a_death(str(refusal), 0.0)
+            return
+        self._was_ready = True
+        self._lifecycle.become_ready(figures)
+        _log.info("ready", model=model.name, **_report(model, figures, self._load_took_s))
+        await self._until_it_is_gone(model)
 
     async def _verified_entry(self) -> CatalogEntry:
         while True:
@@ -149,6 +169,8 @@ class BringUp:
                 if not warming.done():
                     raise ModelUnloadableError(f"the warm-up failed: {self._stuck()}")
                 return warming.result()
+            except WorkerDiedError as error:
+                raise WorkerDiedStartingError(f"the warm-up failed: {error}") from error
             except GatewayError as error:
                 raise ModelUnloadableError(f"the warm-up failed: {error}") from error
             finally:
@@ -168,7 +190,7 @@ class BringUp:
         try:
             await asyncio.wait({dying, unloading, sticking}, return_when=asyncio.FIRST_COMPLETED)
             if dying.done():
-                await self._after_a_death(model, dying.result(), time.monotonic() - ready_since)
+                await self._after_a_death(dying.result(), time.monotonic() - ready_since)
             elif sticking.done():
                 await self._replace_what_is_stuck(model, dying, ready_since)
             else:
@@ -186,7 +208,7 @@ class BringUp:
             self._lifecycle.move_to(Phase.FAILED, f"{stuck}; its process is being replaced")
         model.worker.kill(f"{stuck}, so its process was ended; the model is being loaded again, try again shortly")
         await dying
-        await self._after_a_death(model, stuck, time.monotonic() - ready_since)
+        await self._after_a_death(stuck, time.monotonic() - ready_since)
 
     def _stuck(self) -> str:
         return f"the engine finished no step for {self._settings.engine_stall_s:g} s while work waited (ENGINE_STALL_S)"
@@ -197,15 +219,15 @@ class BringUp:
             await wanted.wait()
             await places.until_empty()
 
-    async def _after_a_death(self, model: LoadedModel, how: str, lived_s: float) -> None:
-        _log.error("worker died", how=how, model=model.name, lived_s=round(lived_s, 1))
-        await self._pool.unload(model.name, "the model's process ended; it is being loaded again")
+    async def _after_a_death(self, how: str, lived_s: float) -> None:
+        _log.error("worker died", how=how, model=self._settings.model_name, lived_s=round(lived_s, 1))
+        await self._pool.unload(self._settings.model_name, "the model's process ended; it is being loaded again")
         if self._lifecycle.phase is Phase.DRAINING:
             await self._lifecycle.wait_for_change()  # there is none any more: the gateway ends
         self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1
         if self._deaths_in_a_row > _MAX_DEATHS_IN_A_ROW:
             raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
-        if self._lifecycle.phase is Phase.READY:  # of what was stuck it is known already that it failed
+        if self._lifecycle.phase is not Phase.FAILED:  # as of what was stuck is known already
             self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
         await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
 

@@ -6,6 +6,7 @@ This is state and nothing else. `bring_up` walks it, health reads it, and neithe
                                  |            ^                                     |
                                  |            +-------------------------------------+
                                  +------> on_demand (MODEL_PRELOAD=false) --> loading
+    loading, warming_up --> recovering (its worker died again)
     ready --> on_demand (unloaded, where models are loaded on demand)
     ready --> failed (its engine was stuck) --> loading
     any phase --> failed --> loading (on demand, at the next request)
@@ -48,8 +49,8 @@ _AFTER: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.WAITING_FOR_WEIGHTS: frozenset({Phase.VERIFYING}),
     Phase.VERIFYING: frozenset({Phase.WAITING_FOR_WEIGHTS, Phase.ON_DEMAND, Phase.LOADING}),
     Phase.ON_DEMAND: frozenset({Phase.LOADING}),
-    Phase.LOADING: frozenset({Phase.WARMING_UP}),
-    Phase.WARMING_UP: frozenset({Phase.READY}),
+    Phase.LOADING: frozenset({Phase.WARMING_UP, Phase.RECOVERING}),
+    Phase.WARMING_UP: frozenset({Phase.READY, Phase.RECOVERING}),
     Phase.READY: frozenset({Phase.RECOVERING, Phase.ON_DEMAND}),
     Phase.RECOVERING: frozenset({Phase.LOADING, Phase.ON_DEMAND}),
     Phase.FAILED: frozenset({Phase.LOADING}),

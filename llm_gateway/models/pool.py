@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 import machine
-from llm_gateway.errors import ModelUnloadableError, UnknownModelError
+from llm_gateway.errors import ModelUnloadableError, UnknownModelError, WorkerDiedStartingError
 from llm_gateway.models.budget import MemoryPlan
 from llm_gateway.models.catalog import CatalogEntry
 from llm_gateway.models.engine_choice import EngineChoice, choice_for, engine_choices
@@ -82,7 +82,8 @@ class ModelPool:
 
         Raises:
             MemoryPlanRefusal: it does not fit.
-            ModelUnloadableError: the tokenizer or the engine could not load it.
+            ModelUnloadableError: the tokenizer or the engine could not load it; WorkerDiedStartingError, where the
+                worker's process ended over it.
         """
         settings, facts = self._settings, machine.look()
         # On a GPU the driver is asked, which can take seconds; the event loop must stay free to answer health checks.
@@ -104,8 +105,10 @@ class ModelPool:
             await worker.stop("the model could not be loaded")
             raise
         if isinstance(loaded, LoadFailed):
+            died = worker.client.disconnected.is_set()
+            how = await worker.ended() if died else ""
             await worker.stop("the model could not be loaded")
-            raise ModelUnloadableError(loaded.message)
+            raise WorkerDiedStartingError(f"{loaded.message}: {how}") if died else ModelUnloadableError(loaded.message)
         model = LoadedModel(
             name=settings.model_name,
             tokenizer=tokenizer,

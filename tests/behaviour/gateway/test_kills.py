@@ -120,6 +120,19 @@ def test_a_worker_that_is_killed_while_it_loads_ends_the_gateway_with_a_sentence
         assert running.exit_code() == 24
 
 
+def test_a_worker_that_is_killed_while_it_loads_again_is_one_more_death_and_no_end(demo_store: Path) -> None:
+    with gateway(demo_store, ENGINE="fake", FAKE_ENGINE="load_s=2") as running:
+        running.wait_until_ready()
+        os.kill(worker_of(running), signal.SIGKILL)
+        running.wait_for("phase", phase="loading")
+        while not _children(running):
+            pass
+        os.kill(worker_of(running), signal.SIGKILL)
+        assert "ended while it was loading" in running.wait_for("phase", phase="recovering")["detail"]
+        running.wait_until_ready()
+        assert running.generate("Is anybody there?", max_tokens=2).status_code == 200
+
+
 def _children(running: GatewayProcess) -> list[str]:
     pid = running.process.pid
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()

@@ -10,7 +10,7 @@ from llm_gateway.bring_up import BringUp
 from llm_gateway.errors import ModelUnloadableError
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle, Phase
-from llm_gateway.models.pool import LoadedModel, ModelPool
+from llm_gateway.models.pool import ModelPool
 from llm_gateway.settings import Settings
 
 HOW = "the worker was ended by signal 9"
@@ -28,8 +28,7 @@ class Deaths:
     async def die(self, lived_s: float) -> None:
         for phase in (Phase.LOADING, Phase.WARMING_UP, Phase.READY):
             self.lifecycle.move_to(phase)
-        model = cast("LoadedModel", SimpleNamespace(name="demo"))
-        await self.walk._after_a_death(model, HOW, lived_s)
+        await self.walk._after_a_death(HOW, lived_s)
 
 
 class _Pool:
