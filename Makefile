@@ -26,12 +26,12 @@ lint: .venv/everything audit  ## style, format, types, and known vulnerabilities
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict .
 
-# Without the advisories pip-audit finds nothing wrong with anything, so it is asked only where they can be had.
+# Without the advisories pip-audit finds nothing wrong with anything, so it is asked first for what is known to be wrong.
 audit: .venv-audit/ready  ## compare what the services install with PyPI's advisories; skipped where those cannot be had
-	@if $(BIN)/python -c '$(ASK_PYPI)' 2> /dev/null; then $(AUDIT); \
-	else echo 'Nothing was audited: the advisories at https://pypi.org/pypi/ cannot be had from here.'; fi
-ASK_PYPI := import urllib.request as r; exit(b"vulnerabilities" not in r.urlopen("https://pypi.org/pypi/pip/json", timeout=20).read())
-AUDIT := .venv-audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off \
+	@if $(PIP_AUDIT) --requirement <(echo jinja2==2.4.1) 2>&1 | grep -q 'known vulnerabilit'; then $(AUDIT); \
+	else echo 'Nothing was audited: the advisories cannot be had from here.'; fi
+PIP_AUDIT := .venv-audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off
+AUDIT := $(PIP_AUDIT) \
          $(foreach role,gateway fetcher gateway_transformers gateway_vllm,--requirement requirements/$(role).txt)
 
 appliance: .venv/everything  ## the tests that start real containers; skipped without Docker, unless REQUIRE_DOCKER=1
