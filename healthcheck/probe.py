@@ -16,7 +16,7 @@ from pathlib import Path
 TIMEOUT_S = 5.0
 DEFAULT_PORT = "8085"
 _HOST = "127.0.0.1"
-_NAME_BEFORE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}=(?=.*[^=])")
+_NAME_BEFORE_KEY = re.compile(r"\A[A-Za-z0-9_.-]{1,64}=(?=.*[^=])")
 """As the gateway reads it; the signs of equality at the end of a key in base64 are no separators."""
 
 
@@ -30,7 +30,7 @@ def authorization(environment: Mapping[str, str]) -> dict[str, str]:
     """The header that lets a request in: of the first key in `API_KEY`, or in the file that `API_KEY_FILE` names."""
     written = [*environment.get("API_KEY", "").split(","), *_lines(environment.get("API_KEY_FILE", ""))]
     for entry in (text.strip() for text in written):
-        if entry and not entry.startswith("#"):
+        if entry:
             return {"Authorization": f"Bearer {_NAME_BEFORE_KEY.sub('', entry, count=1)}"}
     return {}
 
@@ -38,9 +38,10 @@ def authorization(environment: Mapping[str, str]) -> dict[str, str]:
 def _lines(path: str) -> list[str]:
     """The lines of a file of keys; none where it cannot be read, which the gateway's 401 then tells of."""
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines() if path else []
+        lines = Path(path).read_text(encoding="utf-8").splitlines() if path else []
     except (OSError, UnicodeDecodeError):
         return []
+    return [line for line in lines if not line.lstrip().startswith("#")]
 
 
 def probe(port: str, headers: Mapping[str, str] | None = None) -> tuple[bool, str]:

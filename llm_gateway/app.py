@@ -37,7 +37,7 @@ from llm_gateway.bring_up import BringUp
 from llm_gateway.drain import drain
 from llm_gateway.errors import GatewayError, StartUpRefusal
 from llm_gateway.generator import Generator
-from llm_gateway.lifecycle import Lifecycle
+from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.engine_choice import wanted_families
 from llm_gateway.models.pool import ModelPool
 from llm_gateway.models.shelf import Shelf
@@ -148,6 +148,8 @@ class Gateway:
         """Drain at the first signal, and stop without waiting at the second."""
         if self._draining is None:
             _log.info("stopping", signal=signal.Signals(number).name, running=self._generator.places.taken)
+            if self._lifecycle.phase is not Phase.READY:
+                bringing_up.cancel()  # nothing that runs depends on it, and a model that comes up now is of no use
             self._draining = asyncio.create_task(self._drain_and_stop(bringing_up))
         else:
             self._hurry.set()

@@ -15,8 +15,6 @@ from llm_gateway.errors import (
     MemoryPlanRefusal,
     ModelUnloadableError,
     StartUpRefusal,
-    WorkerDiedError,
-    WorkerDiedStartingError,
 )
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle, Phase
@@ -83,7 +81,7 @@ class BringUp:
         try:
             model = await self._load(entry)
             figures = await self._warm_up(model)
-        except (WorkerDiedStartingError, MemoryPlanRefusal) as refusal:
+        except (ModelUnloadableError, MemoryPlanRefusal) as refusal:
             if not (self._was_ready and self._settings.model_preload):
                 raise
             # What has loaded before is not what is wrong: a machine that runs out of memory may have some in a moment.
@@ -169,8 +167,6 @@ class BringUp:
                 if not warming.done():
                     raise ModelUnloadableError(f"the warm-up failed: {self._stuck()}")
                 return warming.result()
-            except WorkerDiedError as error:
-                raise WorkerDiedStartingError(f"the warm-up failed: {error}") from error
             except GatewayError as error:
                 raise ModelUnloadableError(f"the warm-up failed: {error}") from error
             finally:

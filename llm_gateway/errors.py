@@ -22,7 +22,6 @@ StartUpRefusal                  the gateway ends with `exit_code`, after one sen
 ├── MemoryPlanRefusal           17    the model cannot fit into what the machine allows
 ├── EngineRefusal               25    no engine that these settings allow can be used here
 └── ModelUnloadableError        24    the engine could not load the model
-    └── WorkerDiedStartingError 24    its process ended over it; once it was READY, it is tried again
 
 A dialect turns the first kind into its own body in `api/<dialect>`; nobody else writes one.
 """
@@ -200,10 +199,6 @@ class ModelUnloadableError(StartUpRefusal):
     """The engine could not load the model; the message says what it said."""
 
     exit_code = 24
-
-
-class WorkerDiedStartingError(ModelUnloadableError):
-    """The model's process ended while it loaded the model or warmed it up; the message says how."""
 
 
 class EngineRefusal(StartUpRefusal):

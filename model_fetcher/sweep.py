@@ -21,9 +21,9 @@ _CONVERTED = f"{OPENVINO}-"
 
 def sweep_if_alone(layout: StoreLayout) -> None:
     """Clear leftovers, unless there are none, another fetcher is at work, or the volume cannot be written."""
-    if not any(leftovers(layout)):
-        return
     try:
+        if not any(leftovers(layout)):
+            return
         with writer_lock_if_free(layout) as alone:
             if alone:
                 sweep(layout)
@@ -32,18 +32,30 @@ def sweep_if_alone(layout: StoreLayout) -> None:
 
 
 def sweep(layout: StoreLayout) -> None:
-    """Clear leftovers. Call it only as the volume's one writer.
-
-    Raises:
-        OSError: the volume cannot be written.
-    """
-    for path in tuple(leftovers(layout)):
-        log.info("sweep: %s was left by an interrupted run and is removed", path.relative_to(layout.root))
-        if path.is_dir():
-            shutil.rmtree(path)
+    """Clear leftovers. Call it only as the volume's one writer; what cannot be removed stays, and is told of."""
+    for path in _found(layout):
+        name = path.relative_to(layout.root)
+        try:
+            _remove(path)
+        except OSError as error:
+            log.warning("sweep: %s was left by an interrupted run and cannot be removed (%s)", name, error)
         else:
-            path.unlink(missing_ok=True)
-    _remove_empty_folders(layout.downloads)
+            log.info("sweep: %s was left by an interrupted run and is removed", name)
+
+
+def _found(layout: StoreLayout) -> tuple[Path, ...]:
+    try:
+        return (*leftovers(layout), *_empty_folders(layout.downloads))
+    except OSError as error:
+        log.warning("sweep: leftovers of interrupted runs cannot be looked for (%s)", error)
+        return ()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def leftovers(layout: StoreLayout) -> Iterator[Path]:
@@ -61,7 +73,7 @@ def leftovers(layout: StoreLayout) -> Iterator[Path]:
 def _unnamed_content(variant: Path) -> Iterator[Path]:
     try:
         manifest = read_manifest(variant / MANIFEST_NAME)
-    except ManifestUnreadableError:
+    except (ManifestUnreadableError, OSError):  # somebody else's, perhaps, and none of this run's business
         return
     if manifest is None and not variant.name.startswith(_CONVERTED):
         return
@@ -69,9 +81,11 @@ def _unnamed_content(variant: Path) -> Iterator[Path]:
     yield from (path for path in variant.iterdir() if path.is_dir() and path.name != named)
 
 
-def _remove_empty_folders(folder: Path) -> None:
-    """Remove the folders below this one in which there is no file, the innermost first."""
-    if folder.is_dir():
-        for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-            if not any(path.iterdir()):
-                path.rmdir()
+def _empty_folders(folder: Path) -> Iterator[Path]:
+    """Find the folders below this one in which there is no file, the outermost alone."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir():
+            if any(below.is_file() for below in path.rglob("*")):
+                yield from _empty_folders(path)
+            else:
+                yield path

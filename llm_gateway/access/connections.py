@@ -11,8 +11,9 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import msgspec
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 LONGEST_HEAD_BYTES: Final = 1 << 16
@@ -21,6 +22,7 @@ MOST_PIPELINED: Final = 16
 """Requests that may be sent before the answers of earlier ones have come; HTTP clients of today send one."""
 _OVERHEAD_PER_BYTE: Final = 8
 """A piece of one byte is six bytes on the wire."""
+_LEAST_READ_BYTES: Final = 1 << 14
 _MOST_CREDIT_BYTES: Final = 1 << 20
 """So that a long body does not pay for long headers after it."""
 
@@ -49,6 +51,8 @@ class WatchedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._deadline: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
+        """The request that is being answered; uvicorn's own `cycle` is the last one that has been read."""
         self._in_head = False
         self._chunk_bytes = 0
         self._overhead_bytes = 0
@@ -82,6 +86,9 @@ class WatchedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.waiting.pop(self, None)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
         self._stop_deadline()
 
@@ -110,6 +117,16 @@ class WatchedProtocol(HttpToolsProtocol):
         elif self.cycle.response_complete:
             self.waiting[self] = None
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def send_400_response(self, msg: str) -> None:
+        if self._may_answer():
+            super().send_400_response(msg)
+        else:
+            self._end()
+
     def timeout_keep_alive_handler(self) -> None:
         self._end()
 
@@ -123,10 +140,20 @@ class WatchedProtocol(HttpToolsProtocol):
         return True
 
     def _end(self) -> None:
-        """Close; what was sent and is not fetched within the time that a request may take is dropped."""
+        """Close; what was sent is dropped once hardly any of it is fetched in the time that a request may take."""
         self.transport.close()
         self._stop_deadline()
-        self._deadline = self.loop.call_later(self.limits.read_timeout_s, self.transport.abort)
+        self._drop_later()
+
+    def _drop_later(self) -> None:
+        unread_bytes = self.transport.get_write_buffer_size()
+        self._deadline = self.loop.call_later(self.limits.read_timeout_s, self._drop_unless_read, unread_bytes)
+
+    def _drop_unless_read(self, before_bytes: int) -> None:
+        if before_bytes - self.transport.get_write_buffer_size() < _LEAST_READ_BYTES:
+            self.transport.abort()
+        else:
+            self._drop_later()
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self.limits.read_timeout_s, self._on_deadline)
@@ -150,14 +177,20 @@ class WatchedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, kind: str, sentence: str) -> None:
         """Answer, unless an answer to something else is on its way, and close."""
-        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if not answering:
+        if self._may_answer():
             body = msgspec.json.encode({"error": sentence, "kind": kind})
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
                 % (status, status.phrase.encode(), len(body), body)
             )
         self._end()
+
+    def _may_answer(self) -> bool:
+        """Whether the next answer on this connection is that to what is being read now."""
+        running = self._running
+        if running is None or running.response_complete:
+            return True
+        return running is self.cycle and not running.response_started and not self._in_head
 
 
 def watched(its_limits: ConnectionLimits) -> type[WatchedProtocol]:

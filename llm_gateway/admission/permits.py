@@ -37,7 +37,7 @@ class Permit:
             OverloadedError: there is not so much room now.
         """
         places = self._room()
-        places.take_tokens(tokens, limit)
+        places.take_tokens(tokens, limit if self._counts else None)
         try:
             yield
         finally:

@@ -20,10 +20,11 @@ from llm_gateway.telemetry.request_record import RequestRecord
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-_OPEN_PATH: Final = "/livez"
-"""The one path without a key: it says that a process answers, which the answer to any other says too."""
+OPEN_PATH: Final = "/livez"
+"""The one path without a key: it says that a process answers, as the answer to any other does. It has no body."""
 _KEY_HEADERS: Final = ("x-api-key", "api-key")
 _BEARER: Final = "bearer "
+_READING: Final = frozenset({"GET", "HEAD"})
 _METHODS: Final = "GET, HEAD, POST, DELETE"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9\-_, ]{1,1024}")
 _PREFLIGHT_GOOD_FOR_S: Final = 600
@@ -49,7 +50,7 @@ class AccessCheck:
         self._check_page(scope["method"], headers)
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
             return self._preflight(headers)
-        if scope["path"] != _OPEN_PATH and self._keys:
+        if self._keys and not (scope["path"] == OPEN_PATH and scope["method"] in _READING):
             record.key = self._whose(headers)
         if scope["method"] == "POST":
             self._limits.admit(record.key or NOBODY)

@@ -15,7 +15,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llm_gateway.api.access_check import AccessCheck, RawHeaders
+from llm_gateway.api.access_check import OPEN_PATH, AccessCheck, RawHeaders
 from llm_gateway.api.dialects import dialect_of
 from llm_gateway.api.error_bodies import error_response
 from llm_gateway.api.native.errors import NATIVE
@@ -88,7 +88,9 @@ class RequestMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
             answer = self._access.admit(scope, current_record.get())
-            body = b"" if answer is not None else await self._read_body(Headers(scope=scope), receive)
+            # Whoever has no key is not waited for.
+            wants_body = answer is None and scope["path"] != OPEN_PATH
+            body = await self._read_body(Headers(scope=scope), receive) if wants_body else b""
         except ClientLeftError:
             raise
         except GatewayError as error:

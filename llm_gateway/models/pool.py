@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 import machine
-from llm_gateway.errors import ModelUnloadableError, UnknownModelError, WorkerDiedStartingError
+from llm_gateway.errors import ModelUnloadableError, UnknownModelError
 from llm_gateway.models.budget import MemoryPlan
 from llm_gateway.models.catalog import CatalogEntry
 from llm_gateway.models.engine_choice import EngineChoice, choice_for, engine_choices
@@ -82,8 +82,7 @@ class ModelPool:
 
         Raises:
             MemoryPlanRefusal: it does not fit.
-            ModelUnloadableError: the tokenizer or the engine could not load it; WorkerDiedStartingError, where the
-                worker's process ended over it.
+            ModelUnloadableError: the tokenizer or the engine could not load it, or the worker's process ended over it.
         """
         settings, facts = self._settings, machine.look()
         # On a GPU the driver is asked, which can take seconds; the event loop must stay free to answer health checks.
@@ -91,7 +90,10 @@ class ModelPool:
         _log.info("engine", engine=choice.engine, device=choice.device, because=choice.reason)
         plan = plan_for(entry, settings, facts, choice)
         options = engine_options(settings, plan, facts, choice)
-        worker = await WorkerProcess.start(options.num_threads, choice.engine, self.work_done)
+        try:
+            worker = await WorkerProcess.start(options.num_threads, choice.engine, self.work_done)
+        except OSError as error:
+            raise ModelUnloadableError(f"no process can be started for the model ({error}); see pids_limit") from error
         try:
             # The vocabulary is read here while the weights are read there.
             (tokenizer, template), loaded = await asyncio.gather(
@@ -108,7 +110,7 @@ class ModelPool:
             died = worker.client.disconnected.is_set()
             how = await worker.ended() if died else ""
             await worker.stop("the model could not be loaded")
-            raise WorkerDiedStartingError(f"{loaded.message}: {how}") if died else ModelUnloadableError(loaded.message)
+            raise ModelUnloadableError(f"{loaded.message}: {how}" if died else loaded.message)
         model = LoadedModel(
             name=settings.model_name,
             tokenizer=tokenizer,

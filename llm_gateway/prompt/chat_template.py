@@ -101,7 +101,11 @@ class ChatTemplate:
             return self.render(messages, add_generation_prompt=add_generation_prompt, **kwargs)
         tokens = {name: self.names.named(text) for name, text in self._special_tokens.items()}
         values = {**tokens, **kwargs, "add_generation_prompt": add_generation_prompt}
-        return _render(self._named, messages, values)
+        try:
+            return _render(self._named, messages, values)
+        except ChatTemplateError as error:
+            # A template may quote a token in its refusal, and its name is nobody's business.
+            raise ChatTemplateError(self.names.restored(str(error))) from None
 
     def _look_for_composed(self, names: ControlNames) -> frozenset[str]:
         found = tokens_without_names(names, _tried(self.render), _tried(self.render_named))

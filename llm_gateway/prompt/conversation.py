@@ -5,6 +5,7 @@ from pieces has none; it counts as the template's own if it is there too when th
 such a token begins with.
 """
 
+import re
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,9 +47,26 @@ def write_conversation(
         raise ChatTemplateError("messages or tools are nested too deep; make them flatter") from error
     if masked_messages != messages or masked_variables != variables:
         masked = render(masked_messages, add_generation_prompt=add_generation_prompt, **masked_variables)
-        if any_composed.findall(masked) != any_composed.findall(text):
+        if any_composed.findall(masked) != any_composed.findall(text) or _spells(messages, variables, any_composed):
             text = masked
     return mask.taken_off(names.named(text, only=composed))
+
+
+def _spells(messages: Messages, variables: Mapping[str, object], tokens: re.Pattern[str]) -> bool:
+    """Whether any text that was sent has one of the tokens in it, be it written or not."""
+    return any(tokens.search(text) for text in _texts([messages, variables]))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _texts(key)
+            yield from _texts(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,10 @@ def _mask(tokens: Collection[str], text: str) -> _Mask:
     """Choose for each character that a token begins with one for private use that the text has not."""
     masked, taken = sorted({token[0] for token in tokens}), set(text)
     free = (chr(code) for code in _from_anywhere(*_PRIVATE) if chr(code) not in taken)
-    return _Mask(dict(zip(masked, free, strict=False)))
+    stand_ins = dict(zip(masked, free, strict=False))
+    if len(stand_ins) < len(masked):
+        raise ChatTemplateError("messages hold every character of Unicode's plane for private use; leave some out")
+    return _Mask(stand_ins)
 
 
 def _from_anywhere(start: int, stop: int) -> Iterator[int]:

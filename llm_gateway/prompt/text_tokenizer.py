@@ -74,11 +74,13 @@ class TextTokenizer:
 
 
 def _renamed(token: AddedToken, content: str) -> AddedToken:
+    """A name is found wherever it stands: neither behind a normalizer, which would change it, nor only as a word."""
+    is_name = content != token.content
     return AddedToken(
         content,
-        single_word=token.single_word,
+        single_word=token.single_word and not is_name,
         lstrip=token.lstrip,
         rstrip=token.rstrip,
-        normalized=token.normalized,
+        normalized=token.normalized and not is_name,
         special=token.special,
     )

@@ -50,7 +50,9 @@ def _tell_of_lost_lines(number: int) -> None:
 def _renderers(*, json: bool) -> list[Processor]:
     if json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=False)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20)]
+    # Its own way with exceptions shows every variable on the way, keys and prompts among them.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20, exception_formatter=plain)]
 
 
 def _tidy(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

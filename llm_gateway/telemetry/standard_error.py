@@ -8,10 +8,11 @@ import atexit
 import io
 import os
 import select
+import stat
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import Final
 
 _STANDARD_ERROR: Final = 2
@@ -34,7 +35,11 @@ class StandardError(io.TextIOBase):
         self._most_kept_bytes = most_kept_bytes
         self._room = select.poll()
         self._room.register(descriptor, select.POLLOUT)
-        self._lock = Lock()
+        mode = os.fstat(descriptor).st_mode
+        # A terminal takes parts of lines, and stands still in the middle of one when it is on hold.
+        self._is_taken_whole = stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+        # Collecting garbage can log, in the middle of a line: the lock's holder may come in again.
+        self._lock = RLock()
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._num_lost = 0
@@ -47,23 +52,34 @@ class StandardError(io.TextIOBase):
         with self._lock:
             if self._waiting is None and self._is_taken_at_once(line):
                 self._write(line)
-            else:
-                self._keep(line)
+                return len(text)
+            begins = self._keep(line) and self._waiting is None
+            if begins:
+                self._waiting = Thread(target=self._write_what_is_kept, name="log", daemon=True)
+                waiting = self._waiting
+        if begins:
+            self._start(waiting)
         return len(text)
 
     def _is_taken_at_once(self, line: bytes) -> bool:
         """Whether writing cannot wait: a pipe with any room has it for a line of the size that is never split."""
-        return len(line) <= select.PIPE_BUF and bool(self._room.poll(0))
+        return self._is_taken_whole and len(line) <= select.PIPE_BUF and bool(self._room.poll(0))
 
-    def _keep(self, line: bytes) -> None:
+    def _keep(self, line: bytes) -> bool:
         if self._kept and self._kept_bytes + len(line) > self._most_kept_bytes:
             self._num_lost += 1
-            return
+            return False
         self._kept.append(line)
         self._kept_bytes += len(line)
-        if self._waiting is None:
-            self._waiting = Thread(target=self._write_what_is_kept, name="log", daemon=True)
-            self._waiting.start()
+        return True
+
+    def _start(self, waiting: Thread) -> None:
+        """Outside of the lock: starting waits for the new thread, which may have something to log itself."""
+        try:
+            waiting.start()
+        except RuntimeError:  # there can be no more threads; the next line tries again
+            with self._lock:
+                self._waiting = None
 
     def _write_what_is_kept(self) -> None:
         while (line := self._next()) is not None:
@@ -85,7 +101,10 @@ class StandardError(io.TextIOBase):
         """Write all of it; where nobody is there any more to take it, it is lost, and nothing else."""
         with suppress(OSError):
             while line:
-                line = line[os.write(self._descriptor, line) :]
+                try:
+                    line = line[os.write(self._descriptor, line) :]
+                except BlockingIOError:  # whoever shares the descriptor has made it so that writing does not wait
+                    self._room.poll()
 
     def _end(self) -> None:
         """Give the last lines a moment."""

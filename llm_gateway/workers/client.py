@@ -105,6 +105,8 @@ class WorkerClient(asyncio.Protocol):
         self._frames = FrameReader()
         self._decoder = msgspec.msgpack.Decoder(ToGateway)
         self._streams: dict[int, TokenStream] = {}
+        self._unanswered: set[int] = set()
+        """Sequences that the worker has not taken up yet, those included that nobody waits for any more."""
         self._next_id = 0
         self._transport: asyncio.WriteTransport | None = None
         loop = asyncio.get_running_loop()
@@ -119,7 +121,7 @@ class WorkerClient(asyncio.Protocol):
     @property
     def waits_for_a_step(self) -> bool:
         """Whether the engine has work, and nothing else to do before it."""
-        return bool(self._streams) and not self._clearing_cache
+        return bool(self._streams or self._unanswered) and not self._clearing_cache
 
     async def load(self, load: Load) -> Loaded | LoadFailed:
         """Tell the worker what to load and wait until it has, or has said why not."""
@@ -137,10 +139,12 @@ class WorkerClient(asyncio.Protocol):
         streams = [TokenStream() for _ in sequences]
         if self.disconnected.is_set():
             raise WorkerDiedError("the model's process has ended; it is being loaded again, try again shortly")
-        if not self._streams:
+        frame = to_frame(Generate(sequences))  # first: what cannot be said to the worker never began
+        if not (self._streams or self._unanswered):
             self.signs_of_life += 1
         self._streams.update({request.sequence_id: stream for request, stream in zip(sequences, streams, strict=True)})
-        self._send(Generate(sequences))
+        self._unanswered.update(request.sequence_id for request in sequences)
+        self._write(frame)
         return streams
 
     def cancel(self, sequence_ids: Iterable[int]) -> None:
@@ -158,7 +162,13 @@ class WorkerClient(asyncio.Protocol):
         self.cancel(sequence_ids)
 
     async def clear_cache(self) -> int:
-        """Have the cache dropped once the running sequences have ended; returns the bytes given back."""
+        """Have the cache dropped once the running sequences have ended; returns the bytes given back.
+
+        Raises:
+            WorkerDiedError: the worker is no more.
+        """
+        if self.disconnected.is_set():
+            raise WorkerDiedError("the model's process has ended; it is being loaded again, try again shortly")
         if self._cache_cleared is None or self._cache_cleared.done():
             self._cache_cleared = asyncio.get_running_loop().create_future()
             self._send(ClearCache())
@@ -192,8 +202,11 @@ class WorkerClient(asyncio.Protocol):
         self._streams.clear()
 
     def _send(self, message: ToWorker) -> None:
+        self._write(to_frame(message))
+
+    def _write(self, frame: bytes) -> None:
         assert self._transport is not None, "connection_made comes first"
-        self._transport.write(to_frame(message))
+        self._transport.write(frame)
 
     def _take(self, message: ToGateway) -> None:
         match message:
@@ -202,6 +215,7 @@ class WorkerClient(asyncio.Protocol):
                 for chunk in chunks:
                     self._hand_over(chunk)
             case Begun(sequence_id, cached_tokens):
+                self._unanswered.discard(sequence_id)
                 if (begun := self._streams.get(sequence_id)) is not None:
                     begun.cached_tokens = cached_tokens
             case Refused(sequence_id, sentence):
@@ -216,6 +230,7 @@ class WorkerClient(asyncio.Protocol):
                 assert self._cache_cleared is not None, "the worker answers only what it was asked"
                 self._clearing_cache = False
                 self.signs_of_life += 1
+                self._unanswered.clear()  # of what was cancelled meanwhile it says nothing
                 self._cache_cleared.set_result(freed_bytes)
 
     def _count(self, chunks: list[TokenChunk], num_steps: int) -> None:
@@ -224,6 +239,8 @@ class WorkerClient(asyncio.Protocol):
         self._work_done.tokens += sum([len(chunk.token_ids) for chunk in chunks])
 
     def _fail(self, sequence_id: int, error: GatewayError) -> None:
+        self.signs_of_life += 1
+        self._unanswered.discard(sequence_id)
         stream = self._streams.pop(sequence_id, None)
         if stream is not None:
             stream.fail(error)

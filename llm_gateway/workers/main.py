@@ -137,6 +137,8 @@ class Worker:
             # What comes while the cache waits to be cleared waits too, or under steady load it never would be.
             self._held_back.append(request)
             return
+        if not self._engine.has_work():
+            self._steps_told = self._engine.num_steps  # some libraries count on while they rest
         try:
             self._channel.send(Begun(request.sequence_id, self._engine.begin(request)))
         except RequestRefusedError as error:

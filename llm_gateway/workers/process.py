@@ -78,7 +78,7 @@ class WorkerProcess:
         """Wait until the process has ended, and say how, in words for the log."""
         await self.client.disconnected.wait()
         code = await self._process.wait()
-        await self._listening
+        await asyncio.wait({self._listening})  # whoever stops waiting does not stop the listening
         return _how_it_ended(code, list(self.last_words))
 
     async def stop(self, farewell: str) -> None:
@@ -90,7 +90,7 @@ class WorkerProcess:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-        await self._listening
+        await asyncio.wait({self._listening})
 
     def kill(self, farewell: str) -> None:
         """End a process that does not listen any more, at once; `farewell` is what open requests are told."""

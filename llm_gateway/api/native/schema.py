@@ -18,7 +18,9 @@ class GenerationKeys(BaseModel):
     max_new_tokens: int | None = Field(None, ge=1, description="Another name for max_tokens.")
     max_length: int | None = Field(None, ge=1, description="Another name for max_tokens; the prompt does not count.")
     temperature: float | None = Field(None, ge=0, le=100, description="0 is greedy; needs no do_sample.")
-    top_k: int | None = Field(None, ge=0, description="How many of the likeliest tokens stay in; 0 keeps all.")
+    top_k: int | None = Field(
+        None, ge=0, le=(1 << 31) - 1, description="How many of the likeliest tokens stay in; 0 keeps all."
+    )
     top_p: float | None = Field(None, gt=0, le=1, description="Share of probability that stays in.")
     do_sample: bool | None = Field(None, description="false is greedy; unset is greedy unless a sampling key is set.")
     num_sequences: int | None = Field(None, ge=1, description="How many answers; sampled ones differ.")

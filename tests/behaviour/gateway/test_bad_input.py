@@ -15,6 +15,7 @@ from tests.support.gateway_process import GatewayProcess
         ({"prompt": "a", "config": {"temperature": -1}}, "config.temperature"),
         ({"prompt": "a", "top_p": 0}, "top_p"),
         ({"prompt": "a", "top_k": "many"}, "top_k"),
+        ({"prompt": "a", "top_k": 1 << 70}, "top_k"),
         ({"prompt": "a", "num_sequences": 99}, "num_sequences"),
         ({"prompt": "a", "num_sequences": 10**12}, "num_sequences"),
         ({"prompt": "a", "repetition_penalty": 0}, "repetition_penalty"),
