@@ -104,6 +104,8 @@ class WatchedProtocol(HttpToolsProtocol):
         self.waiting.pop(self, None)
         self._stop_deadline()
         super().on_headers_complete()
+        if self.pipeline:
+            self.flow.resume_reading()  # whoever does not read does not see that the client leaves
 
     def on_body(self, body: bytes) -> None:
         credit_bytes = _OVERHEAD_PER_BYTE * len(body)

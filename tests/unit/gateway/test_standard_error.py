@@ -1,5 +1,6 @@
 import fcntl
 import os
+import tty
 
 import pytest
 
@@ -64,3 +65,29 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
     stream = StandardError(lambda number: pytest.fail(f"{number} lines are lost"), writer)
     assert stream.write("is anybody there?\n") == 18
     os.close(writer)
+
+
+def test_whoever_logs_in_the_middle_of_a_line_is_not_waited_for_by_itself() -> None:
+    """The garbage collector may run anywhere, and what it collects may have something to log."""
+    reader, writer = _small_pipe()
+    stream = StandardError(lambda number: pytest.fail(f"{number} lines are lost"), writer)
+    with stream._lock:
+        stream.write("in the middle\n")
+    with os.fdopen(reader) as log:
+        assert log.readline() == "in the middle\n"
+        os.close(writer)
+
+
+def test_a_terminal_is_written_to_by_a_thread_since_it_may_be_on_hold() -> None:
+    ours, terminal = os.openpty()
+    tty.setraw(terminal)
+    stream = StandardError(lambda number: pytest.fail(f"{number} lines are lost"), terminal)
+    lines = [f"line {number} {'x' * 1000}\n" for number in range(50)]
+    for line in lines:  # more than a terminal keeps: a writer that waited would wait for ever
+        stream.write(line)
+    received = b""
+    while len(received) < sum(map(len, lines)):
+        received += os.read(ours, 1 << 16)
+    assert received.decode() == "".join(lines)
+    os.close(ours)
+    os.close(terminal)

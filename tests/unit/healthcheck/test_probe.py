@@ -152,3 +152,12 @@ def test_the_probe_reads_keys_as_the_gateway_does(tmp_path: Path, text: str) -> 
 
 def test_a_file_of_keys_that_cannot_be_read_is_the_gateways_to_tell(tmp_path: Path) -> None:
     assert authorization({"API_KEY_FILE": str(tmp_path / "absent")}) == {}
+
+
+@pytest.mark.parametrize(
+    "key", ["p@ssw0rd-for=the-gateway", "abcdefgh+ijkl=mnopqrstuv", "#abcdefghijklmnopqrstuv", "k" * 70 + "=x"]
+)
+def test_a_key_is_sent_as_the_gateway_reads_it(key: str) -> None:
+    settings = Settings(api_key=SecretStr(key))
+    sent = authorization({"API_KEY": key})["Authorization"].removeprefix("Bearer ")
+    assert load_keys(settings).name_of(sent) is not None

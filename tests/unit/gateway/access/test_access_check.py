@@ -186,3 +186,14 @@ async def test_every_answer_tells_browsers_not_to_guess() -> None:
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert answer.headers["cross-origin-resource-policy"] == "same-origin"
             assert answer.headers["x-request-id"]
+
+
+async def test_the_path_without_a_key_is_for_reading_and_waits_for_no_body() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise AssertionError("nobody who has no key is listened to")
+
+    async with a_door(Settings(), KEYS) as (client, _):
+        assert (await client.post("/livez", content=endless())).status_code == 401
+        answer = await client.request("GET", "/livez", content=endless())
+    assert (answer.status_code, answer.json()) == (200, {"bytes": 0})

@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+import pytest
+
+from llm_gateway.admission.permits import Places
+from llm_gateway.generation import Sampling, SequenceRequest
 from llm_gateway.workers.client import WorkerClient
 from llm_gateway.workers.watch import until_stuck
 
@@ -57,3 +61,38 @@ async def test_zero_is_never() -> None:
     assert not watching.done()
     watching.cancel()
     assert watched.slept == []
+
+
+class _Wire:
+    """A transport to a worker that hears everything and says nothing."""
+
+    def write(self, _frame: bytes) -> None:
+        """Take it."""
+
+
+def _client() -> WorkerClient:
+    client = WorkerClient()
+    client.connection_made(cast("asyncio.BaseTransport", _Wire()))
+    return client
+
+
+def _sequence(sequence_id: int, top_k: int = 0) -> SequenceRequest:
+    return SequenceRequest(
+        sequence_id=sequence_id, prompt_token_ids=[1], max_tokens=1, sampling=Sampling(top_k=top_k), stop_token_ids=[]
+    )
+
+
+async def test_clients_that_come_and_go_do_not_hide_that_nothing_is_taken_up() -> None:
+    client, permit = _client(), Places(1).gateways_own()
+    for sequence_id in range(1, 4):
+        client.generate(permit, [_sequence(sequence_id)])
+        client.cancel([sequence_id])
+    assert client.waits_for_a_step
+    assert client.signs_of_life == 1
+
+
+async def test_what_cannot_be_said_to_a_worker_is_not_waited_for() -> None:
+    client = _client()
+    with pytest.raises(OverflowError):
+        client.generate(Places(1).gateways_own(), [_sequence(1, top_k=1 << 70)])
+    assert not client.waits_for_a_step
