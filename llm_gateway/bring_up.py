@@ -209,6 +209,10 @@ class BringUp:
     def _stuck(self) -> str:
         return f"the engine finished no step for {self._settings.engine_stall_s:g} s while work waited (ENGINE_STALL_S)"
 
+    @property
+    def _loads_again_by_itself(self) -> bool:
+        return self._settings.model_preload and self._lifecycle.phase in {Phase.LOADING, Phase.WARMING_UP}
+
     async def _until_unload_is_due(self) -> None:
         wanted, places = self._generator.unload_wanted, self._generator.places
         while places.taken or not wanted.is_set():
@@ -223,7 +227,8 @@ class BringUp:
         self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1
         if self._deaths_in_a_row > _MAX_DEATHS_IN_A_ROW:
             raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
-        if self._lifecycle.phase is not Phase.FAILED:  # as of what was stuck is known already
+        # Of what was stuck it is known already that it failed; and a request may have asked for the model since then.
+        if self._lifecycle.phase is Phase.READY or self._loads_again_by_itself:
             self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
         await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
 
