@@ -67,9 +67,9 @@ class Settings(BaseSettings):
     published_address: str = ""
     """Where Docker publishes the port, as compose.yaml passes it on; unset is BIND_ADDRESS."""
     api_key: SecretStr | None = None
-    """The key that clients must send, or several as name=key,name=key; 16 characters at least."""
+    """The key that clients must send, or several as name=key,name=key; 16 characters at least, and no $ among them."""
     api_key_file: Path | None = None
-    """A file with one key, or name=key, to a line; with Docker it becomes a secret of the containers that need it."""
+    """A file with one key, or name=key, to a line. Docker makes it a secret, which user 10001 must be able to read."""
     allow_unauthenticated: bool = False
     """true: open the port to the network without a key. Everybody who reaches it may then use it."""
     allowed_hosts: str = ""

@@ -92,7 +92,8 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise SettingsError(
-            f"API_KEY_FILE is {str(path)!r}, which cannot be read ({reason}); the gateway's user must be able to"
+            f"API_KEY_FILE is {str(path)!r}, which cannot be read ({reason}); the gateway's user "
+            "must be able to, which in its container is 10001 (chmod 644, or chown 10001)"
         ) from None  # the text that could not be read would be in the traceback
 
 

@@ -32,16 +32,19 @@ class AllowedOrigins:
         """What to answer in Access-Control-Allow-Origin to an origin that is allowed."""
         return EVERY_ORIGIN if EVERY_ORIGIN in self._origins else origin
 
-    def is_foreign(self, method: str, *, origin: str | None, fetch_site: str | None, host: str | None) -> bool:
+    def is_foreign(
+        self, method: str, *, origin: str | None, fetch_site: str | None, fetch_mode: str | None, host: str | None
+    ) -> bool:
         """Whether a page that may not sent this; what follows a link, and what is no browser, is not foreign.
 
-        `fetch_site` is the header Sec-Fetch-Site, which no page can set; browsers leave it out where the address is
+        A picture in a page is not a link: what it names may load a model. `fetch_mode` and `fetch_site` are the headers
+        Sec-Fetch-Mode and Sec-Fetch-Site, which no page can set; browsers leave it out where the address is
         neither this machine's nor https, and Origin, compared with the host, has to do.
         """
         if self.allows(origin) or fetch_site in _OF_THE_GATEWAYS_OWN_PAGE:
             return False
         if origin is None:
-            return fetch_site is not None and method not in _CHANGES_NOTHING
+            return fetch_site is not None and not (method in _CHANGES_NOTHING and fetch_mode in {None, "navigate"})
         return fetch_site is not None or origin.partition("://")[2].lower() != (host or "").lower()
 
 

@@ -80,8 +80,8 @@ class AccessCheck:
             )
 
     def _check_page(self, method: str, headers: Headers) -> None:
-        origin, fetch_site = headers.get("origin"), headers.get("sec-fetch-site")
-        if self._origins.is_foreign(method, origin=origin, fetch_site=fetch_site, host=headers.get("host")):
+        origin, site, mode = headers.get("origin"), headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")
+        if self._origins.is_foreign(method, origin=origin, fetch_site=site, fetch_mode=mode, host=headers.get("host")):
             raise ForeignPageError(
                 f"a page of {origin or 'another site'} may not ask this gateway; add its origin to CORS_ORIGINS"
             )

@@ -12,6 +12,7 @@ from llm_gateway.prompt.control_names import ControlNames
 Conversation: TypeAlias = Sequence[Mapping[str, object]]
 
 _ROLES: Final = ("system", "assistant", "tool", "developer", "function", "ipython", "observation", "model")
+_MOST_ASKED_FOR: Final = 8
 _QUESTION: Final = {"role": "user", "content": "How warm is it?"}
 _CALL: Final = {
     "id": "abcdefghi",
@@ -27,11 +28,19 @@ def tokens_without_names(
 ) -> frozenset[str] | None:
     """Compare both ways to render; None says that names change what is written, so that they cannot be used."""
     found: set[str] = set()
+    written: set[str] = set()
     for conversation in _conversations():
         plain, named = render(conversation), render_named(conversation)
         if (None if named is None else names.restored(named)) != plain:
             return None
         found.update(names.spelled(named or ""))
+        written.update(names.written(named or ""))
+    for token in sorted(written)[:_MOST_ASKED_FOR]:
+        # A template may look for a token of its own in a message, in ways that its literals do not show.
+        quoting: Conversation = ({"role": "user", "content": f"What does {token} mean?"},)
+        plain, named = render(quoting), render_named(quoting)
+        if (None if named is None else names.restored(named)) != plain:
+            return None
     return frozenset(found)
 
 

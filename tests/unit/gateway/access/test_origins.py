@@ -8,8 +8,11 @@ from llm_gateway.settings import SettingsError
 HOST = "localhost:8085"
 
 
-def is_foreign(method: str, origin: str | None, fetch_site: str | None, setting: str = "") -> bool:
-    return allowed_origins(setting).is_foreign(method, origin=origin, fetch_site=fetch_site, host=HOST)
+def is_foreign(
+    method: str, origin: str | None, fetch_site: str | None, setting: str = "", fetch_mode: str | None = None
+) -> bool:
+    origins = allowed_origins(setting)
+    return origins.is_foreign(method, origin=origin, fetch_site=fetch_site, fetch_mode=fetch_mode, host=HOST)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -46,6 +49,12 @@ def test_another_sites_page_may_not_make_anything_compute(origin: str | None, fe
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_link_from_another_site_may_be_followed(method: str) -> None:
     assert not is_foreign(method, None, "cross-site")
+    assert not is_foreign(method, None, "cross-site", fetch_mode="navigate")
+
+
+def test_a_picture_in_another_sites_page_is_no_link() -> None:
+    assert is_foreign("GET", None, "cross-site", fetch_mode="no-cors")
+    assert not is_foreign("GET", None, "same-origin", fetch_mode="no-cors")
 
 
 def test_a_page_that_is_named_may_ask_and_no_other() -> None:
