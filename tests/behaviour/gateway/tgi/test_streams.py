@@ -13,11 +13,10 @@ from tests.support.gateway_process import GatewayProcess, gateway
 
 QUESTION = "How do I change the port?"
 _GOLDEN = (
-    'data:{"index":1,"token":{"id":0,"text":"\\n","logprob":0,"special":false},"generated_text":null,"details":null}\n\n'
-    'data:{"index":2,"token":{"id":0,"text":"Set","logprob":0,"special":false},"generated_text":null,"details":null}\n\n'
-    'data:{"index":3,"token":{"id":0,"text":" GATEWAY","logprob":0,"special":false},'
-    '"generated_text":null,"details":null}\n\n'
-    'data:{"index":4,"token":{"id":0,"text":"_","logprob":0,"special":false},"generated_text":"\\nSet GATEWAY_",'
+    'data:{"index":1,"token":{"id":0,"text":"","logprob":0,"special":false},"generated_text":null,"details":null}\n\n'
+    'data:{"index":2,"token":{"id":0,"text":"","logprob":0,"special":false},"generated_text":null,"details":null}\n\n'
+    'data:{"index":3,"token":{"id":0,"text":"","logprob":0,"special":false},"generated_text":null,"details":null}\n\n'
+    'data:{"index":4,"token":{"id":0,"text":"","logprob":0,"special":false},"generated_text":"",'
     '"details":{"finish_reason":"length","generated_tokens":4,"seed":null,"input_length":0}}\n\n'
 )
 
@@ -25,7 +24,8 @@ _GOLDEN = (
 def test_a_stream_is_the_golden_one(demo: GatewayProcess) -> None:
     text = _stream(demo, max_new_tokens=4, details=True)
     # What depends on how the demo model was trained last is not the wire format's.
-    assert re.sub(r'"(logprob|id|input_length)":[-0-9.e]+', r'"\1":0', text) == _GOLDEN
+    numbers = re.sub(r'"(logprob|id|input_length)":[-0-9.e]+', r'"\1":0', text)
+    assert re.sub(r'"(text|generated_text)":"[^"]+"', r'"\1":""', numbers) == _GOLDEN
 
 
 def test_events_are_the_tokens_of_the_plain_answer(demo: GatewayProcess) -> None:
