@@ -8,17 +8,8 @@ import pytest
 from model_fetcher.lock import writer_lock
 from model_fetcher.sweep import leftovers, sweep_if_alone
 from model_store.layout import StoreLayout
-from model_store.manifest import Manifest, ModelShape, write_manifest
-
-SHAPE = ModelShape(
-    architecture="LlamaForCausalLM",
-    context_tokens=512,
-    vocabulary_tokens=300,
-    num_layers=2,
-    num_kv_heads=2,
-    head_size=16,
-    num_parameters=1000,
-)
+from model_store.manifest import Manifest, write_manifest
+from tests.support.manifests import SMALL
 
 
 @pytest.fixture
@@ -34,7 +25,7 @@ def layout(tmp_path: Path) -> StoreLayout:
         variant="openvino-int8",
         precision="int8",
         content="c0ffee-2",
-        shape=SHAPE,
+        shape=SMALL,
         files=(),
         published_at="2026-01-01T00:00:00+00:00",
     )

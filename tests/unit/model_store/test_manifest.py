@@ -9,7 +9,6 @@ import pytest
 from model_store.manifest import (
     Manifest,
     ManifestUnreadableError,
-    ModelShape,
     check_fully,
     check_quickly,
     describe_files,
@@ -17,16 +16,7 @@ from model_store.manifest import (
     read_manifest,
     write_manifest,
 )
-
-SHAPE = ModelShape(
-    architecture="LlamaForCausalLM",
-    context_tokens=512,
-    vocabulary_tokens=300,
-    num_layers=2,
-    num_kv_heads=2,
-    head_size=16,
-    num_parameters=1000,
-)
+from tests.support.manifests import SMALL
 
 
 @pytest.fixture
@@ -47,7 +37,7 @@ def manifest_of(folder: Path, variant: str = "openvino-int8") -> Manifest:
         variant=variant,
         precision="int8",
         content=folder.name,
-        shape=SHAPE,
+        shape=SMALL,
         files=describe_files(folder),
         published_at="2026-01-01T00:00:00+00:00",
     )
@@ -112,7 +102,7 @@ def test_a_manifest_without_a_hash_of_its_own_is_taken_as_it_is() -> None:
         variant="openvino-int8",
         precision="int8",
         content="c0ffee-1",
-        shape=SHAPE,
+        shape=SMALL,
         files=(),
         published_at="2026-01-01T00:00:00+00:00",
     )

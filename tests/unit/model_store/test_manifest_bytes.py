@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_store.manifest import Manifest, ManifestFile, ManifestUnreadableError, ModelShape, parse_manifest
+from model_store.manifest import Manifest, ManifestFile, ManifestUnreadableError, parse_manifest
+from tests.support.manifests import SMALL
 
 MANIFEST = Manifest(
     model="org/name",
@@ -19,15 +20,7 @@ MANIFEST = Manifest(
     variant="openvino-int8",
     precision="int8",
     content="content-1",
-    shape=ModelShape(
-        architecture="LlamaForCausalLM",
-        context_tokens=512,
-        vocabulary_tokens=300,
-        num_layers=2,
-        num_kv_heads=2,
-        head_size=16,
-        num_parameters=1000,
-    ),
+    shape=SMALL,
     files=(ManifestFile(path="a/b.bin", size_bytes=7, sha256="00" * 32, mtime_ns=1),),
     made_by={"gateway": "1"},
     published_at="2026-01-01T00:00:00+00:00",
