@@ -49,7 +49,7 @@ class Dialect:
 def post(path: str, body: Mapping[str, object]) -> bytes:
     """The bytes of a POST."""
     content = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
     return head.encode() + b"\r\n\r\n" + content
 
 
