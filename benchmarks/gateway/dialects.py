@@ -49,8 +49,8 @@ class Dialect:
 def post(path: str, body: Mapping[str, object]) -> bytes:
     """The bytes of a POST."""
     content = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
-    return head.encode() + b"\r\n\r\n" + content
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
+    return head.encode() + b"Content-Type: application/json\r\n\r\n" + content
 
 
 def _chat_body(model: str, num_tokens: int) -> dict[str, object]:
