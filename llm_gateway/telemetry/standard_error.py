@@ -50,10 +50,11 @@ class StandardError(io.TextIOBase):
         # Past Python's own buffer: what stays in there is written again at exit, and fails again, as exit code 120.
         line = text.encode(errors="backslashreplace")
         with self._lock:
-            if self._waiting is None and self._is_taken_at_once(line):
+            if self._waiting is None and not self._kept and self._is_taken_at_once(line):
                 self._write(line)
                 return len(text)
-            begins = self._keep(line) and self._waiting is None
+            self._keep(line)
+            begins = self._waiting is None
             if begins:
                 self._waiting = Thread(target=self._write_what_is_kept, name="log", daemon=True)
                 waiting = self._waiting
@@ -65,13 +66,12 @@ class StandardError(io.TextIOBase):
         """Whether writing cannot wait: a pipe with any room has it for a line of the size that is never split."""
         return self._is_taken_whole and len(line) <= select.PIPE_BUF and bool(self._room.poll(0))
 
-    def _keep(self, line: bytes) -> bool:
+    def _keep(self, line: bytes) -> None:
         if self._kept and self._kept_bytes + len(line) > self._most_kept_bytes:
             self._num_lost += 1
-            return False
+            return
         self._kept.append(line)
         self._kept_bytes += len(line)
-        return True
 
     def _start(self, waiting: Thread) -> None:
         """Outside of the lock: starting waits for the new thread, which may have something to log itself."""

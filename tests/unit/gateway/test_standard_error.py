@@ -91,3 +91,20 @@ def test_a_terminal_is_written_to_by_a_thread_since_it_may_be_on_hold() -> None:
     assert received.decode() == "".join(lines)
     os.close(ours)
     os.close(terminal)
+
+
+def test_where_no_thread_can_be_had_lines_wait_for_the_next_one_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = _small_pipe()
+    stream = StandardError(lambda number: pytest.fail(f"{number} lines are lost"), writer)
+    long = "x" * 50_000 + "\n"  # never taken at once
+
+    def refuse(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr("threading.Thread.start", refuse)
+        stream.write(long)
+    stream.write("the next\n")
+    with os.fdopen(reader) as log:
+        assert (log.readline(), log.readline()) == (long, "the next\n")
+        os.close(writer)

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from model_fetcher.lock import writer_lock
 from model_fetcher.sweep import leftovers, sweep_if_alone
 from model_store.layout import StoreLayout
-from model_store.manifest import Manifest, write_manifest
-from tests.support.manifests import SMALL
+from model_store.manifest import write_manifest
+from tests.support.manifests import CONVERTED
 
 
 @pytest.fixture
@@ -17,18 +18,7 @@ def layout(tmp_path: Path) -> StoreLayout:
     """A volume with one published conversion."""
     layout = StoreLayout(tmp_path)
     _content(layout, "openvino-int8", "c0ffee-2")
-    manifest = Manifest(
-        model="org/name",
-        source="https://hub/org/name",
-        commit="c0ffee",
-        licence=None,
-        variant="openvino-int8",
-        precision="int8",
-        content="c0ffee-2",
-        shape=SMALL,
-        files=(),
-        published_at="2026-01-01T00:00:00+00:00",
-    )
+    manifest = msgspec.structs.replace(CONVERTED, content="c0ffee-2")
     write_manifest(layout.manifest("org/name", "openvino-int8"), manifest)
     return layout
 

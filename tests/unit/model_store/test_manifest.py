@@ -16,7 +16,7 @@ from model_store.manifest import (
     read_manifest,
     write_manifest,
 )
-from tests.support.manifests import SMALL
+from tests.support.manifests import CONVERTED, SMALL
 
 
 @pytest.fixture
@@ -94,19 +94,7 @@ def test_a_manifest_with_one_wrong_byte_is_refused_or_says_the_same(folder: Path
 
 
 def test_a_manifest_without_a_hash_of_its_own_is_taken_as_it_is() -> None:
-    manifest = Manifest(
-        model="org/name",
-        source="https://hub/org/name",
-        commit="c0ffee",
-        licence=None,
-        variant="openvino-int8",
-        precision="int8",
-        content="c0ffee-1",
-        shape=SMALL,
-        files=(),
-        published_at="2026-01-01T00:00:00+00:00",
-    )
-    assert parse_manifest(msgspec.json.encode(manifest), "a bundle's manifest") == manifest
+    assert parse_manifest(msgspec.json.encode(CONVERTED), "a bundle's manifest") == CONVERTED
 
 
 def test_a_newer_format_is_refused_with_both_numbers(folder: Path) -> None:

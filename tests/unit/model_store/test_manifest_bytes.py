@@ -10,20 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_store.manifest import Manifest, ManifestFile, ManifestUnreadableError, parse_manifest
-from tests.support.manifests import SMALL
+from tests.support.manifests import CONVERTED
 
-MANIFEST = Manifest(
-    model="org/name",
-    source="https://hub/org/name",
-    commit="c0ffee",
-    licence=None,
-    variant="openvino-int8",
-    precision="int8",
-    content="content-1",
-    shape=SMALL,
+MANIFEST = msgspec.structs.replace(
+    CONVERTED,
     files=(ManifestFile(path="a/b.bin", size_bytes=7, sha256="00" * 32, mtime_ns=1),),
     made_by={"gateway": "1"},
-    published_at="2026-01-01T00:00:00+00:00",
 )
 WRITTEN = msgspec.json.encode(MANIFEST)
 RANDOM_MANIFESTS = 2000
@@ -52,7 +44,7 @@ def read(raw: bytes) -> Manifest | None:
         b'{"\\ud800": 1}',
         b"\xef\xbb\xbf" + WRITTEN,
         WRITTEN[:-1],
-        WRITTEN.replace(b"content-1", b"\\u0000"),
+        WRITTEN.replace(b"c0ffee-1", b"\\u0000"),
         WRITTEN.replace(b"a/b.bin", b"a\\u0000b"),
         WRITTEN.replace(b"a/b.bin", b"a/../../b"),
         WRITTEN.replace(b'"size_bytes":7', b'"size_bytes":' + b"9" * 5000),
