@@ -3,7 +3,8 @@
 #
 #   docker compose build
 #
-# Any Python 3.11 image on a Debian works as PYTHON_IMAGE; an empty TORCH_INDEX_URL takes torch from pip's usual index.
+# Any Python 3.11 image on a Debian works as PYTHON_IMAGE; an empty TORCH_INDEX_URL takes torch from pip's usual index, which
+# must then have its CPU build: builders end by importing it, since one for CUDA could not be without a GPU's libraries.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # --- what both builders start from: a virtual environment without pip, filled by the image's own pip -----------------
@@ -37,7 +38,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     fi \
     && if [ "$GATEWAY_CUDA" = true ]; then cat gateway_transformers.txt; \
        else grep -vE '^(nvidia|cuda|triton)' gateway_transformers.txt; fi > wanted.txt \
-    && $PIP_INSTALL -r wanted.txt
+    && $PIP_INSTALL -r wanted.txt && /venv/bin/python -c 'import torch'
 
 FROM torch_builder AS vllm_builder
 COPY requirements/gateway_vllm.txt .
@@ -49,7 +50,7 @@ COPY requirements/fetcher.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip_install="python -m pip --python /venv/bin/python install --quiet --no-deps --compile" \
     && { [ -z "$TORCH_INDEX_URL" ] || $pip_install --index-url "$TORCH_INDEX_URL" "$(grep '^torch==' fetcher.txt)"; } \
-    && $pip_install -r fetcher.txt
+    && $pip_install -r fetcher.txt && /venv/bin/python -c 'import torch'
 RUN cd /venv/lib/python3*/site-packages \
     && rm -rf torch/include torch/share torch/lib/*_test.so openvino/include openvino/cmake \
        openvino/libs/libopenvino_intel_[gn]pu_* openvino/libs/cache.json \
@@ -75,8 +76,11 @@ COPY front_door front_door
 RUN python -m compileall -q . && find . ! -perm -a+r -exec chmod a+rX {} +
 CMD ["python", "-m", "llm_gateway"]
 
+# The shells of Debian's go last, since every RUN needs one: nothing is started by a shell, so nobody should find one. In
+# the two large images they stay, for libraries that call compilers and drivers' tools in ways of their own.
 FROM gateway_runtime AS llm_gateway
 COPY --from=gateway_builder /venv /venv
+RUN rm -f /bin/sh /bin/dash /bin/bash /bin/rbash
 USER 10001:10001
 
 FROM gateway_runtime AS llm_gateway_transformers
@@ -95,5 +99,6 @@ COPY model_fetcher model_fetcher
 COPY demo_model/__init__.py demo_model/__init__.py
 COPY demo_model/weights demo_model/weights
 RUN python -m compileall -q . && find . ! -perm -a+r -exec chmod a+rX {} +
+RUN rm -f /bin/sh /bin/dash /bin/bash /bin/rbash
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "model_fetcher"]

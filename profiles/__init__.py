@@ -4,6 +4,7 @@ A profile only ever holds defaults: whoever reads it puts the environment above 
 settings that take it, and to profiles/README.md.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from machine import MachineFacts
 PROFILE_NAMES = ("cpu_optimized", "vm_optimized", "gpu_accelerated")
 AUTO = "auto"
 _FOLDER = Path(__file__).parent
+_MOUNTED = Path("/profiles")
+"""Where compose.yaml mounts this folder: apart from the code, which stays the image's own."""
 _GIB = 1 << 30
 SMALL_MACHINE_BYTES = 8 * _GIB
 """Below this, `auto` halves the weights and the cache rather than risk a refusal."""
@@ -25,14 +28,18 @@ class ProfileChoice:
     reason: str
 
 
-def read_profile(name: str, folder: Path = _FOLDER) -> dict[str, str]:
+def read_profile(name: str, folder: Path | None = None) -> dict[str, str]:
     """Read one profile's settings; a key without a value is left out, since empty means unset.
+
+    Without `folder` it is the mounted one, or this one where nothing is mounted or it may not be read.
 
     Raises:
         ValueError: there is no such profile, or a line of its file is not KEY=value.
     """
     if name not in PROFILE_NAMES:
         raise ValueError(_unknown(name))
+    if folder is None:
+        folder = _MOUNTED if os.access(_MOUNTED / f"{name}.env", os.R_OK) else _FOLDER
     path = folder / f"{name}.env"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -40,6 +47,11 @@ def read_profile(name: str, folder: Path = _FOLDER) -> dict[str, str]:
         raise ValueError(f"the profile {name} cannot be read ({error}); restore profiles/{name}.env") from error
     pairs = [_parse(line, f"{path.name} line {number}") for number, line in enumerate(lines, start=1)]
     return {key: value for key, value in filter(None, pairs) if value}
+
+
+def says_yes(value: str | None) -> bool:
+    """Read a flag as the settings classes do, for those that are needed before these can be."""
+    return (value or "").lower() in {"1", "true", "t", "yes", "y", "on"}
 
 
 def resolve(
@@ -53,6 +65,14 @@ def resolve(
     Raises:
         ValueError: the name is neither a profile nor `auto`.
     """
+    choice = _choose(requested, machine, gateway_limit_bytes, gpu_image)
+    if _MOUNTED.is_dir() and not os.access(_MOUNTED / f"{choice.name}.env", os.R_OK):
+        mounted = f"user {os.getuid()} may not read {_MOUNTED}/{choice.name}.env, so the image's own numbers count"
+        return ProfileChoice(choice.name, f"{choice.reason}; {mounted} (chmod -R a+rX profiles)")
+    return choice
+
+
+def _choose(requested: str, machine: MachineFacts, gateway_limit_bytes: int | None, gpu_image: bool) -> ProfileChoice:
     if requested in PROFILE_NAMES:
         return ProfileChoice(requested, f"PERFORMANCE_PROFILE={requested} was asked for")
     if requested != AUTO:

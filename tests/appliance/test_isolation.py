@@ -42,7 +42,7 @@ def test_every_container_is_confined(running: Appliance, service: str) -> None:
     assert host["Privileged"] is False
 
 
-@pytest.mark.parametrize("path", ["/app/x", "/x", "/venv/x", "/models/x", "/app/profiles/x"])
+@pytest.mark.parametrize("path", ["/app/x", "/x", "/venv/x", "/models/x", "/profiles/x"])
 def test_the_gateway_can_write_nowhere_but_in_its_memory(running: Appliance, path: str) -> None:
     refused = running.python(GATEWAY, f"open({path!r}, 'w')")
     assert refused.exit_code == 1
@@ -110,8 +110,5 @@ def test_the_port_is_published_on_this_machine_alone(running: Appliance) -> None
     assert published == [{"HostIp": "127.0.0.1", "HostPort": str(running.port)}]
 
 
-def test_the_gateway_image_has_no_torch_and_neither_has_a_compiler(running: Appliance) -> None:
-    assert running.python(GATEWAY, "import torch").exit_code == 1
-    for image in ("preheat-llm-gateway", "preheat-model-fetcher"):
-        found = docker("run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", "command -v gcc cc make")
-        assert found.exit_code != 0, found.output
+def test_the_gateway_image_has_no_torch(running: Appliance) -> None:
+    assert "No module named 'torch'" in running.python(GATEWAY, "import torch").output
