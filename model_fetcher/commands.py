@@ -84,7 +84,7 @@ def export_model(settings: Settings, layout: StoreLayout, target: Path) -> None:
     """
     found = find_published(layout, settings.model_name, settings.quantization, settings.families)
     if found is None:
-        wish = f"with QUANTIZATION={settings.quantization}" if settings.converts else "for GPUs (as safetensors)"
+        wish = f"with QUANTIZATION={settings.quantization}" if settings.converts else "as safetensors"
         raise NotOnVolumeError(f"{settings.model_name} is not published on {layout.root} {wish}")
     with writer_lock(layout), Progress(layout.fetch_progress) as progress:
         export_bundle(*found, target, progress)

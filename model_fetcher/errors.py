@@ -12,6 +12,7 @@
     +-- NotEnoughMemoryError      17   the conversion needs more memory than there is
     +-- HashMismatchError         18   files differ from what their publisher states
     +-- CannotConvertError        19   nothing here can prepare this architecture
+    |   +-- OnlyTransformersError 19   the same, but the transformers engine could serve its originals
     +-- ModelDisagreesError       20   the converted model answers differently from its source
     +-- NothingUsableError        21   the repository has no weights that may be used
     +-- BundleDamagedError        22   a bundle is incomplete or altered

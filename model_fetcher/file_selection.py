@@ -98,7 +98,7 @@ def refuse_without_tokenizer(paths: Iterable[str]) -> None:
     if TOKENIZER not in set(paths):
         raise NothingUsableError(
             "this model has no tokenizer.json, without which the gateway cannot read text",
-            "choose a revision or repository that has one, or PERFORMANCE_PROFILE=cpu_optimized, which makes one",
+            "choose a revision or repository that has one, or a CPU profile with ENGINE=auto, which makes one",
         )
 
 
@@ -122,10 +122,11 @@ def _safetensors(present: frozenset[str], read_index: ReadIndex) -> set[str]:
         return found
     if present.issuperset(_IR):
         raise NothingUsableError(
-            "this repository holds its weights only as OpenVINO IR, and engines for GPUs load only *.safetensors",
-            "set MODEL_NAME to the original repository of the model, or use PERFORMANCE_PROFILE=cpu_optimized",
+            "this repository holds its weights only as OpenVINO IR, and engines that load published weights "
+            "read only *.safetensors",
+            "set MODEL_NAME to the original repository of the model, or use a CPU profile with ENGINE=auto",
         )
-    raise _nothing_usable(present, ": engines for GPUs load nothing else, whatever ALLOW_PICKLE says")
+    raise _nothing_usable(present, ": engines that load published weights read no others, whatever ALLOW_PICKLE says")
 
 
 def _whole_or_sharded(present: frozenset[str], name: str, read_index: ReadIndex) -> set[str]:

@@ -11,7 +11,7 @@ from model_fetcher.converters.messages import Result
 from model_fetcher.errors import OnlyTransformersError
 from model_fetcher.fetch import fetch, verify
 from model_fetcher.file_selection import WeightFormat, refuse_without_tokenizer
-from model_fetcher.lock import writer_lock
+from model_fetcher.lock import writer_lock, writer_lock_if_free
 from model_fetcher.model_shape import shape_of
 from model_fetcher.originals import instead_of_converting, note_why
 from model_fetcher.plan import Conversion, Download, Plan, log_plan, make_plan, refuse_what_cannot_fit
@@ -20,11 +20,12 @@ from model_fetcher.publish import describe, new_content_folder, publish, remove_
 from model_fetcher.repair import mend_from, refetch
 from model_fetcher.settings import Settings
 from model_fetcher.standing import Standing, look_at_volume, refresh_times, report_extra_files
-from model_fetcher.sweep import sweep, sweep_if_alone
+from model_fetcher.sweep import CONVERTED, sweep, sweep_if_alone
 from model_store.layout import StoreLayout
 from model_store.manifest import Manifest, content_folder, describe_files
 
 log = logging.getLogger(__name__)
+_ORIGINALS = (WeightFormat.SAFETENSORS, WeightFormat.PICKLE)
 
 
 def prepare(settings: Settings, layout: StoreLayout) -> None:
@@ -33,11 +34,14 @@ def prepare(settings: Settings, layout: StoreLayout) -> None:
     Raises:
         FetchError: it cannot be done; the message says why and what to do.
     """
-    if _is_ready(settings, layout):
+    ready = _ready(settings, layout)
+    if ready is not None:
         sweep_if_alone(layout)
+        if not settings.keep_source and ready.variant.startswith(CONVERTED):
+            _drop_source_if_alone(ready.model, layout)
         return
     with writer_lock(layout) as lock, Progress(layout.fetch_progress) as progress:
-        if _is_ready(settings, layout):  # another fetcher did the work while this one waited
+        if _ready(settings, layout) is not None:  # another fetcher did the work while this one waited
             return
         sweep(layout)
         standing = look_at_volume(settings, layout)
@@ -57,7 +61,9 @@ def prepare(settings: Settings, layout: StoreLayout) -> None:
 
         # From here on the volume changes.
         if plan.damaged_source is not None:
-            refetch(plan.damaged_source, source, layout, progress)
+            named = sources.choose(settings, plan.damaged_source.manifest.commit)
+            refetch(plan.damaged_source, named, layout, progress)
+            plan = make_plan(settings, layout, named)
         _Run(settings, layout, lock, progress, source, plan, standing).carry_out()
 
 
@@ -140,17 +146,17 @@ class _Run:
         return manifest
 
 
-def _is_ready(settings: Settings, layout: StoreLayout) -> bool:
-    """Whether a whole variant is published; reads the volume only."""
+def _ready(settings: Settings, layout: StoreLayout) -> Manifest | None:
+    """Find the variant that is published and whole, and say so; reads the volume only."""
     standing = look_at_volume(settings, layout)
     if standing is None:
-        return False
+        return None
     for name in (*standing.report.missing, *standing.report.mismatched):
         log.warning("verify: %s is missing or damaged and will be repaired", standing.content / name)
     if standing.outdated:
         log.info("plan: the source folder has changed since it was converted")
     if not standing.usable:
-        return False
+        return None
     if not settings.converts:
         refuse_without_tokenizer(file.path for file in standing.manifest.files)
     report_extra_files(standing)
@@ -167,7 +173,7 @@ def _is_ready(settings: Settings, layout: StoreLayout) -> bool:
     )
     if settings.converts and manifest.unconvertible is not None:
         log.info("ready: it is served by the transformers engine, because %s", manifest.unconvertible)
-    return True
+    return manifest
 
 
 def _pinned_commit(standing: Standing | None) -> str | None:
@@ -190,7 +196,19 @@ def _log_agreement(manifest: Manifest) -> None:
     )
 
 
+def _drop_source_if_alone(model: str, layout: StoreLayout) -> None:
+    """Drop originals that an earlier run kept, unless another fetcher is at work, or the volume cannot be written."""
+    if not any(layout.variant(model, variant).is_dir() for variant in _ORIGINALS):
+        return
+    try:
+        with writer_lock_if_free(layout) as alone:
+            if alone:
+                _drop_source(model, layout)
+    except OSError as error:
+        log.warning("publish: the originals cannot be removed, as KEEP_SOURCE=false asks (%s)", error)
+
+
 def _drop_source(model: str, layout: StoreLayout) -> None:
-    for variant in (WeightFormat.SAFETENSORS, WeightFormat.PICKLE):
+    for variant in _ORIGINALS:
         if remove_variant(layout.variant(model, variant)):
             log.info("publish: the originals (%s) were removed, as KEEP_SOURCE=false asks", variant)

@@ -22,6 +22,8 @@ from model_store.manifest import Manifest, ManifestUnreadableError, read_manifes
 
 log = logging.getLogger(__name__)
 PARTIAL_SUFFIX = ".part"
+REPAIR_PREFIX = "repair-"
+"""What the names of downloads begin with that mend what is published, file by file."""
 
 _COMPRESSED_SHARE = {Quantization.NONE: 0.0, Quantization.INT8: 0.55, Quantization.INT4: 0.35}
 """Size of the compressed copy as a share of the 16-bit one, which lies beside it until it is done: scales included."""
@@ -104,6 +106,7 @@ def make_plan(settings: Settings, layout: StoreLayout, source: Source) -> Plan:
     converts = settings.converts and selection.weight_format is not WeightFormat.OPENVINO
     if source.folder() is None or not converts:
         _take_back_orphan(layout.variant(settings.model_name, selection.weight_format), folder, listing.commit)
+        _take_up_other_commit(folder, files)
     download = Download(selection.weight_format, files, folder)
     if not settings.converts:
         _refuse_other_than_text(source)
@@ -135,7 +138,7 @@ def log_plan(plan: Plan) -> None:
         log.info("plan: convert to %s, about %s", plan.conversion.variant, human_bytes(plan.conversion.output_bytes))
     elif plan.download and plan.download.variant is WeightFormat.SAFETENSORS:
         log.info(
-            "plan: nothing is converted; engines for GPUs load the weights as published and compress while loading"
+            "plan: nothing is converted; this engine loads the weights as published, and compresses them while loading"
         )
 
 
@@ -198,7 +201,8 @@ def _published_source(settings: Settings, layout: StoreLayout) -> Standing | Non
 
 def _plan_from_volume(settings: Settings, standing: Standing) -> Plan:
     manifest = standing.manifest
-    config = standing.content / "config.json"
+    # What a damaged one says is known after its repair, when the plan is made again.
+    damaged = "config.json" in {*standing.report.missing, *standing.report.mismatched}
     return Plan(
         settings.model_name,
         listing_of(manifest),
@@ -206,7 +210,7 @@ def _plan_from_volume(settings: Settings, standing: Standing) -> Plan:
         conversion=replace(
             _conversion(
                 settings.quantization,
-                config.read_text(encoding="utf-8") if config.is_file() else "{}",
+                "{}" if damaged else (standing.content / "config.json").read_text(encoding="utf-8"),
                 sum(file.size_bytes for file in manifest.files if file.path.endswith((".safetensors", ".bin"))),
                 standing.content,
             ),
@@ -246,6 +250,24 @@ def _take_back_orphan(variant_folder: Path, download_folder: Path, commit: str) 
         download_folder.parent.mkdir(parents=True, exist_ok=True)
         orphan.rename(download_folder)
         return
+
+
+def _take_up_other_commit(folder: Path, files: tuple[SourceFile, ...]) -> None:
+    """Go on from what came of another commit, where nothing has come of this one yet.
+
+    Few commits change the weights. Every file is compared with its publisher's hash, and what differs is fetched again;
+    what this commit does not have is removed, because the folder becomes the published one.
+    """
+    if folder.exists() or not folder.parent.is_dir():
+        return
+    others = [path for path in folder.parent.iterdir() if path.is_dir() and not path.name.startswith(REPAIR_PREFIX)]
+    if not others:
+        return
+    other = max(others, key=lambda path: path.stat().st_mtime_ns)
+    wanted = {other / (file.path + suffix) for file in files for suffix in ("", PARTIAL_SUFFIX)}
+    for path in [path for path in other.rglob("*") if path.is_file() and path not in wanted]:
+        path.unlink()
+    other.rename(folder)
 
 
 def _is_readable(manifest_path: Path) -> bool:

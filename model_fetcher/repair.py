@@ -11,6 +11,7 @@ import msgspec
 
 from model_fetcher.errors import HashMismatchError
 from model_fetcher.fetch import fetch_file
+from model_fetcher.plan import REPAIR_PREFIX
 from model_fetcher.progress import Progress
 from model_fetcher.sources import Source, SourceFile
 from model_fetcher.standing import Standing
@@ -28,7 +29,7 @@ def refetch(standing: Standing, source: Source, layout: StoreLayout, progress: P
         FetchError: the source cannot be had.
     """
     manifest = standing.manifest
-    folder = layout.download(manifest.model, f"repair-{manifest.commit}")
+    folder = layout.download(manifest.model, f"{REPAIR_PREFIX}{manifest.commit}")
     bad = _bad_files(standing)
     for number, entry in enumerate(bad, start=1):
         file = SourceFile(path=entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)

@@ -16,12 +16,9 @@ import machine
 import profiles
 from machine.sizes import parse_size
 from model_fetcher.errors import SettingError
-from model_store.variants import OPENVINO, SAFETENSORS
+from model_store.variants import OPENVINO, families_for
 
 DEMO = "demo"
-_GPU_PROFILE = "gpu_accelerated"
-_LOAD_ORIGINALS = frozenset({"transformers", "vllm"})
-_YES = frozenset({"1", "true", "yes", "on"})
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[^@\s]+)?")
 _FOLDER_PREFIXES = ("/", "./", "../", "~")
 _SECRETS = frozenset({"HF_TOKEN", "HTTPS_PROXY"})
@@ -109,9 +106,7 @@ class Settings(BaseSettings):
     @property
     def families(self) -> tuple[str, ...]:
         """Forms of a model that the profile's engines load, in order of preference."""
-        if self.engine in _LOAD_ORIGINALS or self.performance_profile == _GPU_PROFILE:
-            return (SAFETENSORS,)
-        return (OPENVINO,) if self.engine == "openvino" else (OPENVINO, SAFETENSORS)
+        return families_for(self.engine, self.performance_profile)
 
     @property
     def converts(self) -> bool:
@@ -143,7 +138,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         given = env_settings()
         requested = given.get("performance_profile") or cls.model_fields["performance_profile"].default
-        gpu_image = str(given.get("gpu_image") or "").lower() in _YES
+        gpu_image = profiles.says_yes(given.get("gpu_image"))
         name, preset = _profile_values(str(requested), str(given.get("memory_limit") or "0"), gpu_image=gpu_image)
         resolved = InitSettingsSource(settings_cls, {"performance_profile": name})
         return init_settings, resolved, env_settings, InitSettingsSource(settings_cls, preset)

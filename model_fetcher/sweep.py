@@ -15,7 +15,7 @@ from model_store.manifest import ManifestUnreadableError, read_manifest
 from model_store.variants import OPENVINO
 
 log = logging.getLogger(__name__)
-_CONVERTED = f"{OPENVINO}-"
+CONVERTED = f"{OPENVINO}-"
 """What the names of variants begin with that a conversion made, which starts anew when it was interrupted."""
 
 
@@ -75,7 +75,7 @@ def _unnamed_content(variant: Path) -> Iterator[Path]:
         manifest = read_manifest(variant / MANIFEST_NAME)
     except (ManifestUnreadableError, OSError):  # somebody else's, perhaps, and none of this run's business
         return
-    if manifest is None and not variant.name.startswith(_CONVERTED):
+    if manifest is None and not variant.name.startswith(CONVERTED):
         return
     named = manifest.content if manifest is not None else None
     yield from (path for path in variant.iterdir() if path.is_dir() and path.name != named)

@@ -16,11 +16,22 @@ SAFETENSORS = "safetensors"
 """The weights as published, in a folder that transformers and vLLM load; they answer every precision, because these
 engines compress while loading."""
 
+_LOADED_BY = {"openvino": (OPENVINO,), "transformers": (SAFETENSORS,), "vllm": (SAFETENSORS,)}
 _OF_OPENVINO = {
     "none": ("openvino-bf16", "openvino-fp16", OPENVINO),
     "int8": ("openvino-int8", OPENVINO),
     "int4": ("openvino-int4", OPENVINO),
 }
+
+
+def families_for(engine: str, profile: str) -> tuple[str, ...]:
+    """List the families that ENGINE and a profile ask for, best first, whatever a machine or an image can do.
+
+    `profile` is one of `profiles.PROFILE_NAMES`, never `auto`.
+    """
+    if engine in _LOADED_BY:
+        return _LOADED_BY[engine]
+    return (SAFETENSORS,) if profile == "gpu_accelerated" else (OPENVINO, SAFETENSORS)
 
 
 def acceptable_variants(quantization: str, families: Sequence[str] = (OPENVINO,)) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ OnBytes = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file as its publisher describes it. At most one of the hashes is set; a local file has none."""
+    """One file as its publisher describes it, with one of the hashes; a local file's was computed here."""
 
     path: str
     size_bytes: int

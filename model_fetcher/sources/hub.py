@@ -72,7 +72,7 @@ class HubSource:
             origin=f"{self._endpoint}/{self._repository}",
             commit=info.sha,
             licence=_licence(info),
-            files=tuple(_described(sibling) for sibling in info.siblings or ()),
+            files=tuple(self._described(sibling) for sibling in info.siblings or ()),
         )
 
     def read_text(self, path: str) -> str:
@@ -103,6 +103,17 @@ class HubSource:
         return HfApi(endpoint=self._endpoint, token=self._token or False).model_info(
             self._repository, revision=self._revision, files_metadata=True, timeout=timeout_s
         )
+
+    def _described(self, sibling: RepoSibling) -> SourceFile:
+        if sibling.lfs is not None:
+            return SourceFile(path=sibling.rfilename, size_bytes=sibling.lfs.size, sha256=sibling.lfs.sha256)
+        if sibling.size is None or sibling.blob_id is None:
+            raise HubUnreachableError(
+                f"{self._endpoint} lists {sibling.rfilename} without its size or hash, so nothing that it sends could "
+                "be checked",
+                "set HF_ENDPOINT to a hub or mirror that answers `?blobs=true` as https://huggingface.co does",
+            )
+        return SourceFile(path=sibling.rfilename, size_bytes=sibling.size, git_sha1=sibling.blob_id)
 
     def _address(self, path: str) -> str:
         return hf_hub_url(self._repository, path, revision=self._commit, endpoint=self._endpoint)
@@ -135,13 +146,6 @@ def _client() -> httpx.Client:
     Redirects are followed; httpx drops the Authorization header when one leads to another host.
     """
     return httpx.Client(follow_redirects=True)
-
-
-def _described(sibling: RepoSibling) -> SourceFile:
-    lfs = sibling.lfs
-    if lfs is not None:
-        return SourceFile(path=sibling.rfilename, size_bytes=lfs.size, sha256=lfs.sha256)
-    return SourceFile(path=sibling.rfilename, size_bytes=sibling.size or 0, git_sha1=sibling.blob_id)
 
 
 def _licence(info: ModelInfo) -> str | None:

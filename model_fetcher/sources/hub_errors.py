@@ -25,6 +25,10 @@ LONGEST_WAIT_S = 300.0
 """A hub that asks for a longer pause is not waited for: five minutes of silence look like a hang."""
 
 
+class WrongLengthError(httpx.TransportError):
+    """The server sent more or fewer bytes than the file has, and said that it was done."""
+
+
 def is_passing(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
     if isinstance(error, HfHubHTTPError):
@@ -60,6 +64,8 @@ def explain(error: Exception, repository: str, revision: str, endpoint: str, tok
         return _refused(error, repository, endpoint, token)
     if isinstance(error, httpx.TimeoutException):
         return HubUnreachableError(f"{endpoint} did not answer in time ({type(error).__name__})")
+    if isinstance(error, WrongLengthError):
+        return HubUnreachableError(f"{endpoint} sends a file that is not as long as its own list says ({error})")
     return HubUnreachableError(f"{endpoint} cannot be reached ({error or type(error).__name__})")
 
 

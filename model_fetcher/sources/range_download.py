@@ -21,7 +21,7 @@ from huggingface_hub import get_session, hf_raise_for_status
 from huggingface_hub.errors import HfHubHTTPError
 
 from model_fetcher.sources.base import OnBytes
-from model_fetcher.sources.hub_errors import is_passing, wait_asked_for
+from model_fetcher.sources.hub_errors import WrongLengthError, is_passing, wait_asked_for
 
 log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT_S = 10.0
@@ -37,10 +37,6 @@ class Patience:
     stall_timeout_s: float
 
 
-class WrongLengthError(httpx.TransportError):
-    """The server sent more or fewer bytes than the file has, and said that it was done."""
-
-
 def download(
     url: str, headers: dict[str, str], size_bytes: int, partial: Path, patience: Patience, on_bytes: OnBytes
 ) -> None:
@@ -53,11 +49,14 @@ def download(
     with partial.open("ab") as file:
         if file.tell() > size_bytes:
             file.truncate(0)
-        while (had_bytes := _length(file)) < size_bytes:
+        furthest = _length(file)
+        while _length(file) < size_bytes:
             try:
                 _one_request(url, headers, size_bytes, file, patience, on_bytes)
             except (httpx.HTTPError, HfHubHTTPError) as error:
-                fruitless = 0 if _length(file) > had_bytes else fruitless + 1
+                # What is fetched again after a start from zero is nothing new, or a server that lies would never end.
+                fruitless = 0 if _length(file) > furthest else fruitless + 1
+                furthest = max(furthest, _length(file))
                 if fruitless >= patience.attempts or not is_passing(error):
                     raise
                 _pause(error, fruitless, partial)

@@ -21,6 +21,8 @@ class Repository:
     """What each known token may do with a gated repository; unknown tokens are invalid."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Sizes that the list of files should state instead of the true ones."""
+    described: bool = True
+    """Whether the list of files states sizes and hashes; a mirror that does not know `?blobs=true` states none."""
     older: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Files by commit, for commits that the branch has left behind."""
 
@@ -69,6 +71,8 @@ class Repository:
         }
 
     def _sibling(self, path: str) -> dict[str, Any]:
+        if not self.described:
+            return {"rfilename": path}
         size = self.sizes.get(path, len(self.files[path]))
         described: dict[str, Any] = {"rfilename": path, "size": size, "blobId": self.etag(path)}
         if self.is_lfs(path):

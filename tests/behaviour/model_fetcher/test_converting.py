@@ -92,6 +92,21 @@ def test_another_precision_needs_no_second_download(copy: Fetcher) -> None:
     assert "were removed, as KEEP_SOURCE=false asks" in outcome.output
 
 
+def test_originals_that_were_kept_are_removed_once_nobody_wants_them_kept(copy: Fetcher) -> None:
+    outcome = copy.run(KEEP_SOURCE="false")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.output.startswith("ready: team/demo as openvino-int8")
+    assert "were removed, as KEEP_SOURCE=false asks" in outcome.output
+    assert [path.name for path in (copy.layout.models / "team--demo").iterdir()] == ["openvino-int8"]
+    assert copy.run(KEEP_SOURCE="false").output.count("\n") == 1
+
+
+def test_originals_that_are_what_an_engine_loads_are_kept_whatever_keep_source_says(copy: Fetcher) -> None:
+    outcome = copy.run(KEEP_SOURCE="false", PERFORMANCE_PROFILE="gpu_accelerated")
+    assert outcome.output.startswith("ready: team/demo as safetensors")
+    assert copy.layout.manifest("team/demo", "safetensors").is_file()
+
+
 def test_a_repair_fetches_originals_that_were_not_kept(converted: Fetcher, tmp_path: Path, hub: Hub) -> None:
     shutil.copytree(converted.store, tmp_path / "store")
     repository = hub.add(Repository.of_folder("team/demo", DEMO_FOLDER))

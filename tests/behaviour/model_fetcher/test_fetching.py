@@ -6,6 +6,7 @@ import pytest
 
 from tests.behaviour.model_fetcher.conftest import LARGE_BYTES, Fetcher, ready_made
 from tests.hub import Cut, Hub, IgnoreRange, Stall, Status, WrongByte
+from tests.support.volumes import published, strays
 
 BIG = "openvino_model.bin"
 PATIENCE_S = 60
@@ -156,6 +157,54 @@ def test_a_hub_that_stays_broken_is_given_up_with_its_status(fetcher: Fetcher, h
     assert outcome.exit_code == 11
     assert "status 500" in outcome.error
     assert len(hub.requests_for(BIG)) == 2
+
+
+def test_a_hub_that_lists_more_bytes_than_it_sends_is_given_up_with_a_sentence(fetcher: Fetcher, hub: Hub) -> None:
+    hub.add(ready_made()).sizes[BIG] = LARGE_BYTES + 1
+    outcome = fetcher.run(DOWNLOAD_RETRIES="2")
+    assert outcome.exit_code == 11, outcome.output
+    assert "sends a file that is not as long as its own list says" in outcome.error
+    assert [request.status for request in hub.requests_for(BIG)] == [200, 416, 200]
+
+
+def _partial_download(fetcher: Fetcher, hub: Hub) -> str:
+    """Kill a download in its large file; returns its commit."""
+    stall = Stall(after_bytes=LARGE_BYTES - 100_000)
+    hub.fail(BIG, stall)
+    with fetcher.start(STALL_TIMEOUT_S="60") as process:
+        assert stall.reached.wait(PATIENCE_S)
+        process.kill()
+    hub.requests.clear()
+    return hub.repositories["team/ready"].commit
+
+
+def test_a_download_goes_on_although_the_branch_has_moved_to_another_commit(fetcher: Fetcher, hub: Hub) -> None:
+    repository = hub.add(ready_made())
+    repository.files["generation_config.json"] = b"{}"
+    first = _partial_download(fetcher, hub)
+    del repository.files["generation_config.json"]
+    repository.files["config.json"] += b"\n"
+    outcome = fetcher.run()
+    assert outcome.exit_code == 0, outcome.output
+    (went_on,) = hub.requests_for(BIG)
+    assert went_on.start > 1_000_000
+    assert fetcher.manifest("openvino").commit == repository.commit != first
+    content = fetcher.content("openvino")
+    assert (content / "config.json").read_bytes() == repository.files["config.json"]
+    assert (content / BIG).read_bytes() == repository.files[BIG]
+    assert len(published(fetcher.store)) == 4
+    assert strays(fetcher.store) == set()
+
+
+def test_a_part_of_other_weights_is_noticed_and_never_published(fetcher: Fetcher, hub: Hub) -> None:
+    repository = hub.add(ready_made())
+    _partial_download(fetcher, hub)
+    repository.files[BIG] = bytes(LARGE_BYTES)
+    outcome = fetcher.run()
+    assert outcome.exit_code == 0, outcome.output
+    assert f"{BIG} does not match its publisher's hash" in outcome.output
+    assert (fetcher.content("openvino") / BIG).read_bytes() == repository.files[BIG]
+    assert strays(fetcher.store) == set()
 
 
 def test_a_kill_between_moving_and_publishing_costs_no_second_download(fetcher: Fetcher, hub: Hub) -> None:

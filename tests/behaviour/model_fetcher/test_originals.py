@@ -101,7 +101,7 @@ def test_for_a_gpu_no_converter_is_started(fetcher: Fetcher, hub: Hub, tmp_path:
     hub.add(Repository.of_folder(NAME, DEMO_FOLDER))
     outcome = run_with_converter(fetcher, tmp_path, "raise SystemExit('started')", MODEL_NAME=NAME, **GPU)
     assert outcome.exit_code == 0, outcome.output
-    assert "plan: nothing is converted; engines for GPUs load the weights as published" in outcome.output
+    assert "plan: nothing is converted; this engine loads the weights as published" in outcome.output
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8", "int4"])
@@ -149,6 +149,17 @@ def test_a_damaged_file_is_fetched_alone_for_a_gpu_too(on_gpu: Fetcher, hub: Hub
     after = inodes(content)
     assert {name for name in before if before[name] != after[name]} == {WEIGHTS}
     assert check_fully(content, on_gpu.manifest("safetensors").files).whole
+
+
+def test_originals_are_mended_at_their_own_commit_before_they_are_converted(on_gpu: Fetcher, hub: Hub) -> None:
+    repository, first = hub.repositories[NAME], on_gpu.manifest("safetensors")
+    repository.older[first.commit] = dict(repository.files)
+    repository.files["config.json"] += b"\n"
+    corrupt(on_gpu.content("safetensors") / "config.json", at=3)
+    outcome = on_gpu.run(PERFORMANCE_PROFILE="cpu_optimized")
+    assert outcome.exit_code == 0, outcome.output
+    assert [request.path for request in hub.requests] == [f"/{NAME}/resolve/{first.commit}/config.json"]
+    assert on_gpu.manifest("openvino-bf16").commit == first.commit
 
 
 def test_a_model_for_a_gpu_travels_in_a_bundle(on_gpu: Fetcher, tmp_path: Path) -> None:

@@ -42,6 +42,15 @@ def test_no_network_is_one_sentence(fetcher: Fetcher) -> None:
     assert "HTTPS_PROXY" in outcome.error
 
 
+def test_a_mirror_that_lists_files_without_sizes_and_hashes_is_refused(fetcher: Fetcher, hub: Hub) -> None:
+    hub.add(ready_made(described=False))
+    outcome = fetcher.run()
+    assert outcome.exit_code == 11
+    assert f"{hub.endpoint} lists README.md without its size or hash" in outcome.error
+    assert "HF_ENDPOINT" in outcome.error
+    assert not list(fetcher.store.rglob("manifest.json"))
+
+
 def test_offline_mode_asks_nobody(fetcher: Fetcher, hub: Hub) -> None:
     hub.add(ready_made())
     outcome = fetcher.run(HF_HUB_OFFLINE="1")
