@@ -13,7 +13,8 @@ from machine.cgroups import CgroupLevel, levels_of, read_text
 
 _LIMIT_FILE = {1: "memory.limit_in_bytes", 2: "memory.max"}
 _USAGE_FILE = {1: "memory.usage_in_bytes", 2: "memory.current"}
-_RECLAIMABLE_KEY = {1: "total_inactive_file", 2: "inactive_file"}
+_RECLAIMABLE_KEYS = {1: ("total_inactive_file", "total_active_file"), 2: ("inactive_file", "active_file")}
+"""Pages of files that are on a disk. Those that were used twice, as weights are that were loaded again, are active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _limit_bytes(level: CgroupLevel) -> int | None:
 def _unreclaimable_bytes(level: CgroupLevel) -> int:
     used = (read_text(level.folder / _USAGE_FILE[level.version]) or "0").strip()
     statistics = _numbers(read_text(level.folder / "memory.stat"))
-    reclaimable_bytes = statistics.get(_RECLAIMABLE_KEY[level.version], 0)
+    reclaimable_bytes = sum(statistics.get(key, 0) for key in _RECLAIMABLE_KEYS[level.version])
     return max(0, int(used) - reclaimable_bytes) if used.isdigit() else 0
 
 

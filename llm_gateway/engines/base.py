@@ -6,7 +6,7 @@ all that are under way. Sampling that an engine cannot do is refused in `begin` 
 
 from typing import Protocol
 
-from llm_gateway.generation import SequenceRequest, TokenChunk
+from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
 
 
 class RequestRefusedError(Exception):
@@ -16,12 +16,24 @@ class RequestRefusedError(Exception):
 class StepFailedError(Exception):
     """A step could not be computed, and the sequences that are named have ended; the engine itself goes on."""
 
-    def __init__(self, refused: dict[int, str], lost: dict[int, str]) -> None:
+    def __init__(self, refused: dict[int, str], lost: dict[int, str], *, needs_clearing: bool = False) -> None:
         super().__init__("; ".join([*refused.values(), *lost.values()]))
         self.refused = refused
         """The sequences that it failed for, each with one sentence for its client."""
         self.lost = lost
         """Those that only were in the same step."""
+        self.needs_clearing = needs_clearing
+        """Whether `clear_cache` comes before anything else that the engine does."""
+
+
+def stopped_chunk(sequence_id: int, token_ids: list[int], logprobs: list[float] | None) -> TokenChunk:
+    """Make the last chunk of a sequence that a stop token ended.
+
+    Libraries report that token as the last one generated, and it is no part of the answer.
+    """
+    if logprobs is None:
+        return TokenChunk(sequence_id, token_ids[:-1], FinishReason.STOP, None, token_ids[-1])
+    return TokenChunk(sequence_id, token_ids[:-1], FinishReason.STOP, logprobs[:-1], token_ids[-1], logprobs[-1])
 
 
 class Engine(Protocol):
@@ -54,7 +66,7 @@ class Engine(Protocol):
         """Compute once for every sequence under way and return what they gained.
 
         Raises:
-            StepFailedError: it cannot be computed, and none of them goes on.
+            StepFailedError: it cannot be computed for those that are named, which have ended; the others go on.
         """
 
     def clear_cache(self) -> None:

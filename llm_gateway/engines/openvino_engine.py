@@ -15,7 +15,7 @@ import openvino as ov
 import openvino_genai as ov_genai
 from openvino_genai.py_openvino_genai import GenerationHandle, GenerationOutput
 
-from llm_gateway.engines.base import RequestRefusedError, StepFailedError
+from llm_gateway.engines.base import RequestRefusedError, StepFailedError, stopped_chunk
 from llm_gateway.engines.prefix_ledger import PrefixLedger
 from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import EngineOptions
@@ -81,7 +81,7 @@ class OpenVinoEngine:
         return [chunk for sequence_id in list(self._running) if (chunk := self._read(sequence_id)) is not None]
 
     def _end_all(self, error: RuntimeError) -> NoReturn:
-        """End every sequence after a failed step, and begin with a new pipeline: the old one raises from then on.
+        """End every sequence after a failed step, and have a new pipeline made: the old one raises from then on.
 
         Known to happen where it cannot read a grammar, which it looks at in the first step. Anything else is a bug that
         ends the process.
@@ -93,10 +93,10 @@ class OpenVinoEngine:
             raise error
         lost = set(self._running) - refused
         self._running.clear()
-        self.clear_cache()
         raise StepFailedError(
             dict.fromkeys(refused, f"the engine refused the answer's format: {_last_line(error)}"),
             dict.fromkeys(lost, "another request's format broke this one off; send it again"),
+            needs_clearing=True,
         ) from error
 
     def clear_cache(self) -> None:
@@ -150,14 +150,11 @@ def build_pipeline(
 
 
 def _chunk(request: SequenceRequest, output: GenerationOutput) -> TokenChunk:
-    """Translate; the library reports the stop token as the last one generated, and it is no part of the answer."""
     token_ids, finish = list(output.generated_ids), _FINISH[output.finish_reason]
     logprobs = list(output.generated_log_probs) if request.logprobs else None
     if finish is not FinishReason.STOP or not token_ids or token_ids[-1] not in request.stop_token_ids:
         return TokenChunk(request.sequence_id, token_ids, finish, logprobs)
-    if logprobs is None:
-        return TokenChunk(request.sequence_id, token_ids[:-1], finish, None, token_ids[-1])
-    return TokenChunk(request.sequence_id, token_ids[:-1], finish, logprobs[:-1], token_ids[-1], logprobs[-1])
+    return stopped_chunk(request.sequence_id, token_ids, logprobs)
 
 
 def _num_blocks(options: EngineOptions) -> int:

@@ -29,7 +29,7 @@ from transformers.generation.continuous_batching.continuous_api import Continuou
 from transformers.generation.continuous_batching.requests import GenerationOutput
 from transformers.utils.logging import disable_progress_bar
 
-from llm_gateway.engines.base import RequestRefusedError
+from llm_gateway.engines.base import RequestRefusedError, stopped_chunk
 from llm_gateway.engines.transformers_sampling import LOGPROB_SCALE, MAX_STOPS_HELD_BACK, Sampler
 from llm_gateway.generation import FinishReason, SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import EngineOptions
@@ -185,14 +185,7 @@ class TransformersEngine:
         del self._running[output.request_id], self._keys[request.sequence_id]
         if not token_ids or token_ids[-1] not in request.stop_token_ids:
             return TokenChunk(request.sequence_id, token_ids, FinishReason.LENGTH, logprobs)
-        return TokenChunk(
-            request.sequence_id,
-            token_ids[:-1],
-            FinishReason.STOP,
-            None if logprobs is None else logprobs[:-1],
-            token_ids[-1],
-            None if logprobs is None else logprobs[-1],
-        )
+        return stopped_chunk(request.sequence_id, token_ids, logprobs)
 
 
 def _known_tokens(allocator: CacheAllocator, prompt: list[int]) -> int:

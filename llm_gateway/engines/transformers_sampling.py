@@ -89,7 +89,7 @@ class Sampler(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
             ],
             [
                 min(sampling.top_k, self._vocabulary),
-                self._counts.row_of(state, request) if _penalised(request) else NOBODY,
+                self._counts.row_of(state, request) if request.sampling.penalizes else NOBODY,
                 *_keys(seed, state.position_offset),
             ],
             held_back + nobody[:spare],
@@ -144,7 +144,7 @@ class _Wanted:
         return cls(
             drawing=bool(drawn),
             cutting=any(one.top_k or one.top_p < 1 or one.min_p for one in drawn),
-            penalties=any(map(_penalised, requests)),
+            penalties=any(request.sampling.penalizes for request in requests),
             held_back=any(request.min_tokens for request in requests),
             logprobs=any(request.logprobs for request in requests),
         )
@@ -257,8 +257,3 @@ def _keys(seed: int, position: int) -> tuple[int, int]:
 
 def _answer_length(state: RequestState, request: SequenceRequest) -> int:
     return len(state.initial_tokens) - len(request.prompt_token_ids) + len(state.generated_tokens)
-
-
-def _penalised(request: SequenceRequest) -> bool:
-    sampling = request.sampling
-    return sampling.repetition_penalty != 1 or bool(sampling.presence_penalty or sampling.frequency_penalty)

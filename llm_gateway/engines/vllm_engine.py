@@ -19,10 +19,11 @@ from vllm.inputs import tokens_input
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine.llm_engine import LLMEngine
 from vllm.v1.executor import Executor
 
-from llm_gateway.engines.base import RequestRefusedError, StepFailedError
+from llm_gateway.engines.base import RequestRefusedError, StepFailedError, stopped_chunk
 from llm_gateway.generation import FinishReason, Sampling, SequenceRequest, TokenChunk
 from llm_gateway.workers.protocol import EngineOptions
 
@@ -46,6 +47,7 @@ class VllmEngine:
         _check_options(options)
         self.device = options.device
         self._engine = _load(_engine_args(model_folder, options), options)
+        self._scheduler: Scheduler = self._engine.engine_core.engine_core.scheduler
         self._running: dict[int, SequenceRequest] = {}
         self._failed: dict[int, str] = {}
         """Sequences that vLLM gave up, each with a sentence, until the next step reports them."""
@@ -85,7 +87,8 @@ class VllmEngine:
             failed, self._failed = self._failed, {}
             raise StepFailedError(failed, {})
         chunks = [chunk for output in self._engine.step() if (chunk := self._read(output)) is not None]
-        self.num_steps += 1
+        if chunks or self._scheduler.running:  # else it computed nothing, and waits for what may never be compiled
+            self.num_steps += 1
         if self._compiling and not chunks:
             # A grammar is compiled in a thread of vLLM's, which an empty loop would keep from the Python lock.
             time.sleep(_COMPILING_WAIT_S)
@@ -102,8 +105,8 @@ class VllmEngine:
 
     def _cached_tokens(self, vllm_id: str) -> int:
         """Ask what the scheduler will ask when the sequence's turn comes; others may change the answer until then."""
-        scheduler = self._engine.engine_core.engine_core.scheduler
-        _, cached_tokens, _ = scheduler.kv_cache_manager.get_computed_blocks(scheduler.requests[vllm_id])
+        manager, request = self._scheduler.kv_cache_manager, self._scheduler.requests[vllm_id]
+        _, cached_tokens, _ = manager.get_computed_blocks(request)
         return int(cached_tokens)
 
     def _read(self, output: RequestOutput) -> TokenChunk | None:
@@ -120,15 +123,12 @@ class VllmEngine:
 
 
 def _chunk(request: SequenceRequest, completion: CompletionOutput) -> TokenChunk:
-    """Translate; vLLM reports the stop token as the last one generated, and it is no part of the answer."""
     token_ids = list(completion.token_ids)
     finish = None if completion.finish_reason is None else _FINISH[completion.finish_reason]
     logprobs = _logprobs(completion) if request.logprobs else None
     if finish is not FinishReason.STOP:
         return TokenChunk(request.sequence_id, token_ids, finish, logprobs)
-    if logprobs is None:
-        return TokenChunk(request.sequence_id, token_ids[:-1], finish, None, token_ids[-1])
-    return TokenChunk(request.sequence_id, token_ids[:-1], finish, logprobs[:-1], token_ids[-1], logprobs[-1])
+    return stopped_chunk(request.sequence_id, token_ids, logprobs)
 
 
 def _logprobs(completion: CompletionOutput) -> list[float]:
@@ -205,8 +205,8 @@ def _check_kv_cache(config: VllmConfig, options: EngineOptions) -> None:
     dtype = config.model_config.dtype
     if _KV_CACHE_BYTES.get(options.kv_cache_precision) != dtype.itemsize:
         raise ValueError(
-            f"KV_CACHE_PRECISION is {options.kv_cache_precision!r}, but vLLM keeps the KV cache as it computes, in "
-            f"{str(dtype).removeprefix('torch.')}; set KV_CACHE_PRECISION or INFERENCE_PRECISION so that they agree"
+            f"the KV cache was planned in {options.kv_cache_precision}, but vLLM keeps it as it computes, in "
+            f"{str(dtype).removeprefix('torch.')}; set INFERENCE_PRECISION to what the model is to be computed in"
         )
 
 

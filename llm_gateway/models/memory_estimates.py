@@ -27,10 +27,8 @@ def loaded_weights_bytes(
     (measured: 1,140 MiB for a file of 1,137 with bf16 arithmetic, 1,980 with f32, 570 for one of 570 with 8 bits). In a
     container whose limit left no room for the file's pages too, the kernel dropped them and the model answered on.
     """
-    calculates_in_16_bits = inference_precision in {"bf16", "f16"} or (
-        inference_precision == "auto" and has_16_bit_arithmetic
-    )
-    widened = precision in {"bf16", "fp16", "f16"} and not calculates_in_16_bits
+    in_16_bits = _calculates_in_16_bits(inference_precision, has_16_bit_arithmetic=has_16_bit_arithmetic)
+    widened = precision in {"bf16", "fp16", "f16"} and not in_16_bits
     return file_bytes * 2 if widened else file_bytes
 
 
@@ -41,10 +39,14 @@ def compressed_weights_bytes(
 
     bitsandbytes compresses the layers and leaves the embeddings; NF4 has a scale for every 64 values.
     """
-    wide = 4 if inference_precision == "f32" or not has_16_bit_arithmetic else 2
+    wide = 2 if _calculates_in_16_bits(inference_precision, has_16_bit_arithmetic=has_16_bit_arithmetic) else 4
     per_weight = {"none": wide, "int8": 1.02, "int4": 0.57}[quantization]
     embeddings = shape.vocabulary_tokens * int(math.sqrt(shape.num_parameters / (12 * shape.num_layers)))
     return int((shape.num_parameters - embeddings) * per_weight + embeddings * wide)
+
+
+def _calculates_in_16_bits(inference_precision: str, *, has_16_bit_arithmetic: bool) -> bool:
+    return has_16_bit_arithmetic if inference_precision == "auto" else inference_precision in {"bf16", "f16"}
 
 
 def bytes_per_cached_value(precision: str, head_size: int) -> float:

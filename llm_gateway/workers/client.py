@@ -227,11 +227,15 @@ class WorkerClient(asyncio.Protocol):
             case ClearingCache():
                 self._clearing_cache = True
             case CacheCleared(freed_bytes):
-                assert self._cache_cleared is not None, "the worker answers only what it was asked"
-                self._clearing_cache = False
-                self.signs_of_life += 1
-                self._unanswered.clear()  # of what was cancelled meanwhile it says nothing
-                self._cache_cleared.set_result(freed_bytes)
+                self._note_cleared(freed_bytes)
+
+    def _note_cleared(self, freed_bytes: int) -> None:
+        self._clearing_cache = False
+        self.signs_of_life += 1
+        self._unanswered.clear()  # of what was cancelled meanwhile it says nothing
+        # After a step that failed it is cleared unasked, or before it could be asked.
+        if self._cache_cleared is not None and not self._cache_cleared.done():
+            self._cache_cleared.set_result(freed_bytes)
 
     def _count(self, chunks: list[TokenChunk], num_steps: int) -> None:
         self.signs_of_life += 1

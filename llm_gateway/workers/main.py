@@ -9,7 +9,6 @@ sequences gained in one message. When the gateway's end of the socket closes, th
 import os
 import socket
 import sys
-import time
 from collections import deque
 from pathlib import Path
 
@@ -114,6 +113,8 @@ class Worker:
                 self._channel.send(Refused(sequence_id, sentence))
             for sequence_id, sentence in failed.lost.items():
                 self._channel.send(Lost(sequence_id, sentence))
+            if failed.needs_clearing:
+                self._clear_cache()
             return
         num_steps, self._steps_told = self._engine.num_steps - self._steps_told, self._engine.num_steps
         if chunks or num_steps:
@@ -177,20 +178,12 @@ def _load(channel: Channel) -> Engine | None:
     (load,) = channel.receive(wait=True)
     if not isinstance(load, Load):
         raise TypeError(f"the first message is {type(load).__name__}, expected Load")
-    started = time.monotonic()
     try:
         engine = build_engine(load.engine, Path(load.model_folder), load.options)
     except Exception as error:  # whatever a library raises becomes the sentence in the log
         channel.send(LoadFailed(f"{load.engine} could not load {load.model_folder}: {error}".strip()))
         return None
-    channel.send(
-        Loaded(
-            engine=engine.name,
-            device=engine.device,
-            load_s=time.monotonic() - started,
-            num_threads=load.options.num_threads,
-        )
-    )
+    channel.send(Loaded(num_threads=load.options.num_threads))
     return engine
 
 

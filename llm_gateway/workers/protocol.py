@@ -64,9 +64,6 @@ class ClearCache(msgspec.Struct, frozen=True, tag=True):
 class Loaded(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """To the gateway: the model is in memory."""
 
-    engine: str
-    device: str
-    load_s: float
     num_threads: int
 
 
@@ -106,7 +103,10 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
 
 
 class ClearingCache(msgspec.Struct, frozen=True, tag=True):
-    """To the gateway: what ran has ended, and the cache is being cleared, which can take as long as loading."""
+    """To the gateway: what ran has ended, and the cache is being cleared, which can take as long as loading.
+
+    It comes unasked after a step that the engine could not recover from in any other way.
+    """
 
 
 class CacheCleared(msgspec.Struct, frozen=True, tag=True):

@@ -11,9 +11,18 @@ from llm_gateway.generation import FinishReason, Sampling, SequenceRequest, Toke
 from llm_gateway.models.catalog import CatalogEntry, find
 from llm_gateway.prompt.chat_template import ChatTemplate
 from llm_gateway.prompt.tokenizer import PromptTokenizer
-from llm_gateway.workers.protocol import EngineOptions
+from llm_gateway.workers.protocol import (
+    Begun,
+    CacheCleared,
+    ClearingCache,
+    EngineOptions,
+    Generate,
+    Produced,
+    Refused,
+)
 from model_store.layout import StoreLayout
 from tests.engines.conformance import QUESTIONS, request
+from tests.support.workplace import Workplace
 
 
 def _entry(store: Path, quantization: str) -> CatalogEntry:
@@ -127,7 +136,23 @@ def test_a_format_that_the_library_cannot_read_ends_what_was_under_way_and_the_e
         engine.step()
     assert (list(failed.value.refused), list(failed.value.lost)) == ([1], [0])
     assert "\n" not in failed.value.refused[1]
+    assert failed.value.needs_clearing
+    engine.clear_cache()
     assert _run(engine, [request(0, prompts[0], tokenizer)]) == alone
+
+
+def test_after_such_a_format_the_gateway_is_told_first_and_that_the_model_is_being_loaded_again(
+    engine: OpenVinoEngine, prompts: list[list[int]], tokenizer: PromptTokenizer
+) -> None:
+    """So that loading again, which may take longer than any step, is not taken for an engine that is stuck."""
+    workplace = Workplace(engine)
+    workplace.tell(Generate([request(0, prompts[0], tokenizer, grammar="root ::= nowhere")]))
+    assert [type(message) for message in workplace.turn()] == [Begun, Refused, ClearingCache, CacheCleared]
+    workplace.tell(Generate([request(1, prompts[0], tokenizer)]))
+    assert [type(message) for message in workplace.turn()] == [Begun, Produced]
+    workplace.close()
+    engine.cancel(1)
+    engine.step()  # a cancelled sequence keeps its blocks until one has passed
 
 
 def test_what_the_library_refuses_is_one_sentence(engine: OpenVinoEngine, tokenizer: PromptTokenizer) -> None:

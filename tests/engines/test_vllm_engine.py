@@ -6,6 +6,7 @@ It needs an environment in which vLLM is installed, and is skipped elsewhere.
 import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,6 +184,29 @@ def test_what_vllm_refuses_is_one_sentence_and_leaves_nothing_behind(
         engine.begin(_request(0, **changes))
     assert "\n" not in str(refused.value)
     assert not engine.has_work()
+
+
+def test_waiting_for_a_grammar_is_no_step(engine: "VllmEngine", monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a grammar which is never compiled is noticed as an engine that stands still."""
+    from vllm.v1.structured_output.backend_xgrammar import XgrammarBackend
+
+    compile_grammar, may_go_on = XgrammarBackend.compile_grammar, Event()
+
+    def compile_when_told(self: XgrammarBackend, *arguments: object, **named: object) -> object:
+        may_go_on.wait()
+        return compile_grammar(self, *arguments, **named)
+
+    monkeypatch.setattr(XgrammarBackend, "compile_grammar", compile_when_told)
+    engine.begin(_request(0, grammar='root ::= "warm"'))
+    before = engine.num_steps
+    said = [engine.step() for _ in range(5)]
+    waited = engine.num_steps
+    may_go_on.set()
+    assert (said, waited) == ([[]] * 5, before)
+    produced: list[int] = []
+    while engine.has_work():
+        produced += [token for chunk in engine.step() for token in chunk.token_ids]
+    assert 0 < len(produced) <= engine.num_steps - before
 
 
 def test_a_sequence_that_vllm_gives_up_ends_alone(engine: "VllmEngine", monkeypatch: pytest.MonkeyPatch) -> None:

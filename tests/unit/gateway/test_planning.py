@@ -87,3 +87,16 @@ def test_the_cache_is_as_precise_as_asked_or_as_the_arithmetic_where_an_engine_k
     settings = Settings(kv_cache_precision="u8", inference_precision=precision)  # type: ignore[arg-type]
     choice = EngineChoice(engine, device, (), "a test")  # type: ignore[arg-type]
     assert kv_cache_precision(settings, a_machine(sixteen_bit=sixteen_bit), choice) == kept_in
+
+
+@pytest.mark.parametrize(
+    ("precision", "sixteen_bit", "bytes_per_weight"),
+    [("auto", True, 2), ("auto", False, 4), ("bf16", False, 2), ("f16", False, 2), ("f32", True, 4)],
+)
+def test_published_weights_take_as_much_as_the_precision_that_they_are_loaded_with(
+    precision: str, sixteen_bit: bool, bytes_per_weight: int
+) -> None:
+    settings = Settings(inference_precision=precision, max_model_len=4096)  # type: ignore[arg-type]
+    choice = EngineChoice("transformers", "cpu", ("safetensors",), "a test")
+    plan = plan_for(_entry(), settings, a_machine(memory_gib=128, sixteen_bit=sixteen_bit), choice)
+    assert plan.weights_bytes == pytest.approx(bytes_per_weight * QWEN3_8B.num_parameters, rel=0.01)

@@ -46,6 +46,24 @@ def test_a_version_2_limit_counts_without_what_is_used_but_with_the_page_cache(t
     assert available_memory(root) == MemoryFacts(4 * GIB, 3 * GIB, "cgroup limit")
 
 
+def test_files_that_were_read_twice_count_as_page_cache_too_and_what_is_in_memory_alone_does_not(
+    tmp_path: Path,
+) -> None:
+    statistics = f"anon {GIB}\nfile {3 * GIB}\nshmem {GIB}\ninactive_file {GIB // 2}\nactive_file {3 * GIB // 2}\n"
+    root = sixteen_gibibytes(
+        tmp_path,
+        version_2(
+            {
+                "sys/fs/cgroup/memory.max": f"{8 * GIB}\n",
+                "sys/fs/cgroup/memory.current": f"{4 * GIB}\n",
+                "sys/fs/cgroup/memory.stat": statistics,
+            }
+        ),
+    )
+
+    assert available_memory(root) == MemoryFacts(8 * GIB, 6 * GIB, "cgroup limit")
+
+
 def test_the_tightest_ancestor_wins_even_where_it_has_the_larger_limit(tmp_path: Path) -> None:
     files = {
         "sys/fs/cgroup/jobs/memory.max": f"{6 * GIB}\n",
@@ -78,7 +96,7 @@ def test_a_version_1_limit_is_found_with_and_without_the_whole_hierarchy_mounted
             "sys/fs/cgroup/memory/memory.limit_in_bytes": NO_LIMIT_V1,
             f"{folder}/memory.limit_in_bytes": f"{2 * GIB}\n",
             f"{folder}/memory.usage_in_bytes": f"{GIB}\n",
-            f"{folder}/memory.stat": f"inactive_file 0\ntotal_inactive_file {GIB // 2}\n",
+            f"{folder}/memory.stat": f"inactive_file 0\ntotal_inactive_file {GIB // 4}\ntotal_active_file {GIB // 4}\n",
         },
     )
 

@@ -1,26 +1,14 @@
 """In the worker: what nobody wants any more costs no further step."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from llm_gateway.engines.fake_engine import FakeEngine
 from llm_gateway.generation import Sampling, SequenceRequest, TokenChunk
-from llm_gateway.workers.main import Channel, Worker
-from llm_gateway.workers.protocol import (
-    Cancel,
-    ClearCache,
-    EngineOptions,
-    FrameReader,
-    Generate,
-    Produced,
-    ToGateway,
-    ToWorker,
-    to_frame,
-)
+from llm_gateway.workers.protocol import Cancel, ClearCache, EngineOptions, Generate, Produced, ToGateway
+from tests.support.workplace import Workplace
 
 OPTIONS = EngineOptions(
     num_threads=1,
@@ -33,32 +21,9 @@ OPTIONS = EngineOptions(
 )
 
 
-class Workplace:
-    """A worker with the fake engine that takes one turn at a time, and the gateway's end of its socket."""
-
-    def __init__(self) -> None:
-        self.ours, self.theirs = socket.socketpair()
-        self.engine = FakeEngine(Path("anywhere"), OPTIONS)
-        self.worker = Worker(Channel(self.theirs), self.engine)
-        self._frames = FrameReader()
-        self._decoder = msgspec.msgpack.Decoder(ToGateway)
-
-    def tell(self, message: ToWorker) -> None:
-        self.ours.sendall(to_frame(message))
-
-    def turn(self) -> list[ToGateway]:
-        """Let it take one turn and return what it said."""
-        self.worker.turn()
-        return [self._decoder.decode(body) for body in self._frames.feed(self.ours.recv(1 << 20))]
-
-    def close(self) -> None:
-        self.ours.close()
-        self.theirs.close()
-
-
 @pytest.fixture
 def workplace() -> Iterator[Workplace]:
-    place = Workplace()
+    place = Workplace(FakeEngine(Path("anywhere"), OPTIONS))
     yield place
     place.close()
 

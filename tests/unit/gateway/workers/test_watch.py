@@ -9,6 +9,7 @@ import pytest
 from llm_gateway.admission.permits import Places
 from llm_gateway.generation import Sampling, SequenceRequest
 from llm_gateway.workers.client import WorkerClient
+from llm_gateway.workers.protocol import CacheCleared, ClearingCache, to_frame
 from llm_gateway.workers.watch import until_stuck
 
 
@@ -89,6 +90,24 @@ async def test_clients_that_come_and_go_do_not_hide_that_nothing_is_taken_up() -
         client.cancel([sequence_id])
     assert client.waits_for_a_step
     assert client.signs_of_life == 1
+
+
+async def test_nobody_waits_for_a_step_while_the_model_is_loaded_again_unasked() -> None:
+    client = _client()
+    client.generate(Places(1).gateways_own(), [_sequence(1)])
+    client.data_received(to_frame(ClearingCache()))
+    assert not client.waits_for_a_step
+    client.data_received(to_frame(CacheCleared(0)))
+    assert client.waits_for_a_step
+
+
+async def test_a_cache_that_was_cleared_while_somebody_asked_for_it_is_clear() -> None:
+    client = _client()
+    asking = asyncio.create_task(client.clear_cache())
+    await asyncio.sleep(0)
+    for freed_bytes in (7, 5):
+        client.data_received(to_frame(CacheCleared(freed_bytes)))
+    assert await asking == 7
 
 
 async def test_what_cannot_be_said_to_a_worker_is_not_waited_for() -> None:
