@@ -5,40 +5,30 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Final
 
 import structlog
 
-from llm_gateway.errors import (
-    GatewayError,
-    MemoryPlanRefusal,
-    ModelUnloadableError,
-    StartUpRefusal,
-)
+from llm_gateway.errors import GatewayError, ModelUnloadableError, StartUpRefusal
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle, Phase
-from llm_gateway.models.catalog import CatalogEntry, find
-from llm_gateway.models.engine_choice import engine_choices, wanted_families
+from llm_gateway.models.catalog import CatalogEntry
+from llm_gateway.models.engine_choice import engine_choices
 from llm_gateway.models.figures import Figures
 from llm_gateway.models.pool import LoadedModel, ModelPool
 from llm_gateway.models.warm_up import warm_up
 from llm_gateway.settings import Settings
+from llm_gateway.weights import Weights
 from llm_gateway.workers.watch import until_stuck
-from model_store.layout import StoreLayout
-from model_store.manifest import ManifestUnreadableError
-from model_store.progress_note import read_note
 
 _log = structlog.get_logger()
 
-_FETCH: Final = "`docker compose run --rm model_fetcher`, or `python -m model_fetcher` without Docker"
-_LOOK_AGAIN_S: Final = 1.0
 _ON_DEMAND: Final = "MODEL_PRELOAD=false: the first request loads the model"
-_NOTE_IS_FRESH_S: Final = 60.0
 _LOAD_BYTES_PER_S: Final = 500e6
 """For health's estimate until a load has been measured: reading from the page cache, and compiling."""
-_HASH_BYTES_PER_S: Final = 1e9
-"""For health's estimate of VERIFY=full: one core, with the instructions that processors have for SHA-256."""
 _WARM_UP_EXPECTED_S: Final = 5.0
 _MAX_DEATHS_IN_A_ROW: Final = 5
 _LIVED_S: Final = 60.0
@@ -53,7 +43,7 @@ class BringUp:
         self._lifecycle = lifecycle
         self._pool = pool
         self._generator = generator
-        self._layout = StoreLayout(settings.model_store.expanduser())
+        self._weights = Weights(settings, lifecycle)
         self._load_took_s: float | None = None
         self._deaths_in_a_row = 0
         self._was_ready = False
@@ -65,23 +55,28 @@ class BringUp:
             StartUpRefusal: it cannot be brought up. Where models load on demand, the request is told and this goes on.
         """
         await asyncio.to_thread(engine_choices, self._settings)  # refuses now what no weights will make possible
-        entry = await self._verified_entry()
+        with _refusals():
+            await self._weights.whole()
         while True:
             try:
-                await self._until_loading_is_due(entry)
-                await self._serve(entry)
+                await self._until_loading_is_due()
+                await self._serve()
             except StartUpRefusal as refusal:
                 self._lifecycle.move_to(Phase.FAILED, str(refusal))
                 await self._pool.unload(self._settings.model_name, str(refusal))
                 if self._settings.model_preload:
                     raise
 
-    async def _serve(self, entry: CatalogEntry) -> None:
-        """Load, warm up, and be READY until the worker is gone."""
+    async def _serve(self) -> None:
+        """Load, warm up, and be READY until the worker is gone; return early where other weights were published."""
         try:
-            model = await self._load(entry)
-            figures = await self._warm_up(model)
-        except (ModelUnloadableError, MemoryPlanRefusal) as refusal:
+            with _refusals():
+                entry = await self._weights.whole()
+                if self._lifecycle.phase is not Phase.LOADING:
+                    return  # others had to be checked first, and by now nobody may want them loaded
+                model = await self._load(entry)
+                figures = await self._warm_up(model)
+        except StartUpRefusal as refusal:
             if not (self._was_ready and self._settings.model_preload):
                 raise
             # What has loaded before is not what is wrong: a machine that runs out of memory may have some in a moment.
@@ -92,58 +87,16 @@ class BringUp:
         _log.info("ready", model=model.name, **_report(model, figures, self._load_took_s))
         await self._until_it_is_gone(model)
 
-    async def _verified_entry(self) -> CatalogEntry:
-        while True:
-            entry = await self._published_entry()
-            fully = self._settings.verify == "full"
-            self._lifecycle.move_to(Phase.VERIFYING)
-            if fully:
-                self._lifecycle.expect(1 + entry.manifest.total_bytes / _HASH_BYTES_PER_S)
-            report = await asyncio.to_thread(entry.check, fully=fully)
-            if report.whole:
-                return entry
-            damaged = (*report.missing, *report.mismatched)
-            self._lifecycle.move_to(
-                Phase.WAITING_FOR_WEIGHTS,
-                f"{', '.join(damaged)} of {entry.manifest.model} is not as the manifest says; repair it with {_FETCH}",
-            )
-            await _until_touched(entry, damaged)
-
-    async def _published_entry(self) -> CatalogEntry:
-        settings = self._settings
-        while True:
-            try:
-                entry = find(self._layout, settings.model_name, settings.quantization, wanted_families(settings))
-            except ManifestUnreadableError as error:
-                self._lifecycle.explain(str(error))
-            else:
-                if entry is not None:
-                    return entry
-                self._explain_what_is_missing()
-            await asyncio.sleep(_LOOK_AGAIN_S)
-
-    def _explain_what_is_missing(self) -> None:
-        settings, note = self._settings, read_note(self._layout.fetch_progress)
-        # Of a note from the future nobody knows the age: the clock was set back, and its writer may be long gone.
-        if note is not None and abs(time.time() - note.updated_at) < _NOTE_IS_FRESH_S:
-            share = note.done_bytes / note.total_bytes if note.total_bytes else None
-            self._lifecycle.explain(f"the fetcher is at work: {note.step}", progress=share)
-            return
-        self._lifecycle.explain(
-            f"{settings.model_name} is not on {self._layout.root} with QUANTIZATION={settings.quantization}; "
-            f"fetch it with {_FETCH}"
-        )
-
-    async def _until_loading_is_due(self, entry: CatalogEntry) -> None:
+    async def _until_loading_is_due(self) -> None:
         if self._settings.model_preload:
             self._lifecycle.move_to(Phase.LOADING)
         elif self._lifecycle.phase in {Phase.VERIFYING, Phase.RECOVERING}:
             self._lifecycle.move_to(Phase.ON_DEMAND, _ON_DEMAND)
         while self._lifecycle.phase is not Phase.LOADING:
             await self._lifecycle.wait_for_change()
-        self._lifecycle.expect(self._load_took_s or 1 + entry.weights_bytes / _LOAD_BYTES_PER_S)
 
     async def _load(self, entry: CatalogEntry) -> LoadedModel:
+        self._lifecycle.expect(self._load_took_s or 1 + entry.weights_bytes / _LOAD_BYTES_PER_S)
         started = time.monotonic()
         model = await self._pool.load(entry)
         self._load_took_s = time.monotonic() - started
@@ -189,7 +142,7 @@ class BringUp:
                 await self._after_a_death(dying.result(), time.monotonic() - ready_since)
             elif sticking.done():
                 await self._replace_what_is_stuck(model, dying, ready_since)
-            else:
+            elif self._lifecycle.phase is Phase.READY:  # a gateway that has begun to stop unloads at its end
                 self._lifecycle.move_to(Phase.ON_DEMAND, _ON_DEMAND)
                 await self._pool.unload(model.name, "the model is being unloaded")
         finally:
@@ -211,7 +164,7 @@ class BringUp:
 
     @property
     def _loads_again_by_itself(self) -> bool:
-        return self._settings.model_preload and self._lifecycle.phase in {Phase.LOADING, Phase.WARMING_UP}
+        return self._settings.model_preload and self._lifecycle.phase is not Phase.FAILED
 
     async def _until_unload_is_due(self) -> None:
         wanted, places = self._generator.unload_wanted, self._generator.places
@@ -233,11 +186,16 @@ class BringUp:
         await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
 
 
-async def _until_touched(entry: CatalogEntry, damaged: tuple[str, ...]) -> None:
-    """Return once somebody has changed a damaged file; hashing all of it again before that would only heat the disk."""
-    before = entry.stamps(damaged)
-    while entry.stamps(damaged) == before:  # noqa: ASYNC110 - a volume sends no events across containers
-        await asyncio.sleep(_LOOK_AGAIN_S)
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Have what the system denies told as everything else that keeps a model from being loaded."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelUnloadableError(
+            f"the model cannot be loaded, because the system refused something that it needs ({error}); "
+            "see the permissions of the volume, and the limits of the container"
+        ) from error
 
 
 def _report(model: LoadedModel, figures: Figures, load_took_s: float | None) -> dict[str, object]:

@@ -17,7 +17,7 @@ from llm_gateway.admission.permits import Permit, Places
 from llm_gateway.answer_rules import PreparedRequest, prepare_request
 from llm_gateway.errors import UnsupportedError
 from llm_gateway.generation import AnswerPiece, GenerationRequest, Sampling, SequenceRequest, TokenChunk
-from llm_gateway.lifecycle import Lifecycle, Phase
+from llm_gateway.lifecycle import ON_ITS_WAY, Lifecycle, Phase
 from llm_gateway.models.pool import LoadedModel, ModelPool
 from llm_gateway.settings import Settings
 from llm_gateway.stream.sequence_answer import SequenceAnswer
@@ -25,8 +25,9 @@ from llm_gateway.telemetry.endings import Endings
 from llm_gateway.telemetry.request_record import RequestRecord
 from llm_gateway.workers.client import TokenStream, WorkerClient
 
-_WAITING_HELPS = frozenset({Phase.ON_DEMAND, Phase.FAILED, Phase.LOADING, Phase.WARMING_UP, Phase.READY})
-"""Where the model is loaded on demand: the phases in which a request may wait for it."""
+_TRIED_AGAIN_IN = frozenset({Phase.FAILED, Phase.LOADING, Phase.WARMING_UP})
+"""Where a model that is loaded on demand has failed: the phases in which a request may wait for it nevertheless."""
+_A_REQUEST_IS_HERE = "a request is here"
 
 
 class Generator:
@@ -41,7 +42,8 @@ class Generator:
             settings.max_concurrent_requests, opens_in_s=lambda: self._lifecycle.estimated_seconds_left
         )
         self.unload_wanted = asyncio.Event()
-        """Somebody asked for the model's memory; whoever brings models up listens."""
+        """Somebody waits for the model's memory to be given back; whoever brings models up listens."""
+        self._num_unloading = 0
 
     async def answer(self, request: GenerationRequest, record: RequestRecord) -> AsyncGenerator[AnswerPiece, None]:
         """Yield the answer's pieces as they are made; a consumer that stops early cancels the rest.
@@ -68,12 +70,12 @@ class Generator:
         # request that ends meanwhile, the thread goes on to the end of that, and has nobody to give it to.
         prepared = await deadline.hold(asyncio.to_thread(prepare_request, request, model))
         sequences = self._sequences(prepared, model)
-        record.usage.prompt_tokens = len(prepared.prompt.token_ids)
         tokens = tokens_of(request, sequences, self._settings.default_max_tokens)
         with (
             permit.hold(tokens, self._tokens_inside(model)),
             _running(model.worker.client, permit, sequences, record, deadline) as streams,
         ):
+            record.usage.prompt_tokens = len(prepared.prompt.token_ids)
             answers = [prepared.new_answer(index) for index in range(request.num_sequences)]
             try:
                 async with aclosing(_pieces(streams, answers, record)) as pieces:
@@ -89,23 +91,26 @@ class Generator:
             await self.until_ready()
             return await self._pool.get(self._settings.model_name).worker.client.clear_cache()
 
-    async def unload(self) -> None:
+    async def unload(self, record: RequestRecord) -> None:
         """Give the model's memory back once running answers have ended; the next request loads it again.
 
         Raises:
             UnsupportedError: the model is kept loaded.
+            DeadlinePassedError: there were running answers until the time of this request had passed.
         """
         if self._settings.model_preload:
             raise UnsupportedError(
                 f"{self._settings.model_name} stays loaded, so that it is always warm; "
                 "MODEL_PRELOAD=false loads it on demand and lets it be unloaded"
             )
+        self._num_unloading += 1
         self.unload_wanted.set()
         try:
-            while self._lifecycle.phase is Phase.READY:
-                await self._lifecycle.wait_for_change()
-        finally:  # whoever stops waiting takes the wish along, or the next load would be undone
-            self.unload_wanted.clear()
+            await self._deadline(record).hold(self._until_not_ready())
+        finally:  # the last who stops waiting takes the wish along, or the next load would be undone
+            self._num_unloading -= 1
+            if not self._num_unloading:
+                self.unload_wanted.clear()
 
     async def model(self, record: RequestRecord) -> LoadedModel:
         """Return the served model, for what it can do; where it is loaded on demand, hold a place and wait for it.
@@ -138,8 +143,9 @@ class Generator:
         Raises:
             NotReadyError: so it is.
         """
-        phase = self._lifecycle.phase
-        if phase is not Phase.READY and (self._settings.model_preload or phase not in _WAITING_HELPS):
+        if self._lifecycle.accepts_requests:
+            return
+        if self._settings.model_preload or self._lifecycle.phase not in _TRIED_AGAIN_IN:
             raise self._lifecycle.not_ready()
 
     def _deadline(self, record: RequestRecord) -> Deadline:
@@ -149,9 +155,15 @@ class Generator:
         return tokens_inside(self._settings.max_concurrent_tokens, model.kv_cache_tokens)
 
     async def _load_on_demand(self) -> None:
-        if self._lifecycle.phase in {Phase.ON_DEMAND, Phase.FAILED}:
-            self._lifecycle.move_to(Phase.LOADING, "a request is here")
-        while self._lifecycle.phase in {Phase.LOADING, Phase.WARMING_UP}:
+        if self._lifecycle.phase is Phase.FAILED:
+            self._lifecycle.move_to(Phase.LOADING, _A_REQUEST_IS_HERE)
+        while self._lifecycle.phase in ON_ITS_WAY:
+            if self._lifecycle.phase is Phase.ON_DEMAND:  # again, where other weights had to be checked before
+                self._lifecycle.move_to(Phase.LOADING, _A_REQUEST_IS_HERE)
+            await self._lifecycle.wait_for_change()
+
+    async def _until_not_ready(self) -> None:
+        while self._lifecycle.phase is Phase.READY:
             await self._lifecycle.wait_for_change()
 
     def _sequences(self, prepared: PreparedRequest, model: LoadedModel) -> list[SequenceRequest]:

@@ -3,11 +3,13 @@
 This is state and nothing else. `bring_up` walks it, health reads it, and neither computes anything for the other.
 
     waiting_for_weights <--> verifying --> loading --> warming_up --> ready --> recovering (its worker died)
-                                 |            ^                                     |
-                                 |            +-------------------------------------+
-                                 +------> on_demand (MODEL_PRELOAD=false) --> loading
-    loading, warming_up --> recovering (its worker died again)
-    ready --> on_demand (unloaded, where models are loaded on demand)
+                                 |          ^    ^                      |        |   |
+                                 |          |    +----------------------|--------+   |
+                                 |          | a request is here         | unloaded   |
+                                 +-----> on_demand (MODEL_PRELOAD=false) <-----------+
+    loading --> verifying, waiting_for_weights (other weights were published since, or these are gone)
+    verifying --> verifying (the same, while they were checked)
+    waiting_for_weights, verifying, loading, warming_up --> recovering (what was ready could not be loaded again)
     ready --> failed (its engine was stuck) --> loading
     any phase --> failed --> loading (on demand, at the next request)
     any phase --> draining, the last
@@ -46,16 +48,21 @@ class Phase(StrEnum):
 
 
 _AFTER: Final[dict[Phase, frozenset[Phase]]] = {
-    Phase.WAITING_FOR_WEIGHTS: frozenset({Phase.VERIFYING}),
-    Phase.VERIFYING: frozenset({Phase.WAITING_FOR_WEIGHTS, Phase.ON_DEMAND, Phase.LOADING}),
+    Phase.WAITING_FOR_WEIGHTS: frozenset({Phase.VERIFYING, Phase.RECOVERING}),
+    Phase.VERIFYING: frozenset(
+        {Phase.WAITING_FOR_WEIGHTS, Phase.VERIFYING, Phase.ON_DEMAND, Phase.LOADING, Phase.RECOVERING}
+    ),
     Phase.ON_DEMAND: frozenset({Phase.LOADING}),
-    Phase.LOADING: frozenset({Phase.WARMING_UP, Phase.RECOVERING}),
+    Phase.LOADING: frozenset({Phase.WARMING_UP, Phase.VERIFYING, Phase.WAITING_FOR_WEIGHTS, Phase.RECOVERING}),
     Phase.WARMING_UP: frozenset({Phase.READY, Phase.RECOVERING}),
     Phase.READY: frozenset({Phase.RECOVERING, Phase.ON_DEMAND}),
     Phase.RECOVERING: frozenset({Phase.LOADING, Phase.ON_DEMAND}),
     Phase.FAILED: frozenset({Phase.LOADING}),
     Phase.DRAINING: frozenset(),
 }
+ON_ITS_WAY: Final = frozenset({Phase.ON_DEMAND, Phase.VERIFYING, Phase.LOADING, Phase.WARMING_UP})
+"""Where models load on demand: the phases in which requests wait for theirs."""
+_DOOR_CLOSES_IN: Final = frozenset({Phase.WAITING_FOR_WEIGHTS, Phase.FAILED, Phase.DRAINING})
 
 
 class Lifecycle:
@@ -67,6 +74,8 @@ class Lifecycle:
         self._expected_s: float | None = None
         self._reported_progress: float | None = None
         self._changed = asyncio.Event()
+        self._loads_on_demand = False
+        """Everything was in place for that, and nothing has gone wrong since."""
         self.phase = Phase.WAITING_FOR_WEIGHTS
         self.detail = ""
         self.figures: Figures | None = None
@@ -81,6 +90,7 @@ class Lifecycle:
         _log.info("phase", phase=phase.value, before=self.phase.value, detail=detail or None)
         self.phase, self.detail, self._expected_s, self._reported_progress = phase, detail, None, None
         self._since = time.monotonic()
+        self._loads_on_demand = phase is Phase.ON_DEMAND or (self._loads_on_demand and phase not in _DOOR_CLOSES_IN)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -111,7 +121,8 @@ class Lifecycle:
 
     @property
     def accepts_requests(self) -> bool:
-        return self.phase in {Phase.READY, Phase.ON_DEMAND}
+        """Whether requests are let in: they are answered, or wait for the model that they have asked for."""
+        return self.phase is Phase.READY or (self._loads_on_demand and self.phase in ON_ITS_WAY)
 
     @property
     def progress(self) -> float | None:

@@ -8,10 +8,10 @@ Checking returns a report and never raises: what to do about a damaged file is t
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,9 @@ FORMAT_VERSION = 1
 _READ_BYTES = 1 << 20
 _SEAL = re.compile(rb',\n  "sha256_of_the_above": "([0-9a-f]{64})"\n}\n')
 """The last member. It is found in the text and not among the fields, so that a later version may add some."""
+
+BetweenBlocks: TypeAlias = Callable[[], None]
+"""Called at each block that is hashed, of which a large file has very many; what it raises ends the work."""
 
 
 class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,14 +179,18 @@ def describe_files(folder: Path) -> tuple[ManifestFile, ...]:
     return tuple(_describe(folder, path) for path in sorted(_files_below(folder)))
 
 
-def check_quickly(folder: Path, files: Iterable[ManifestFile]) -> CheckReport:
+def check_quickly(
+    folder: Path, files: Iterable[ManifestFile], between_blocks: BetweenBlocks = lambda: None
+) -> CheckReport:
     """Compare sizes and modification times; a file whose time alone differs is settled by its hash."""
-    return _check(folder, tuple(files), trust_mtime=True)
+    return _check(folder, tuple(files), between_blocks, trust_mtime=True)
 
 
-def check_fully(folder: Path, files: Iterable[ManifestFile]) -> CheckReport:
+def check_fully(
+    folder: Path, files: Iterable[ManifestFile], between_blocks: BetweenBlocks = lambda: None
+) -> CheckReport:
     """Compare sizes and hashes of everything."""
-    return _check(folder, tuple(files), trust_mtime=False)
+    return _check(folder, tuple(files), between_blocks, trust_mtime=False)
 
 
 def published_variants(layout: StoreLayout) -> Iterator[Path]:
@@ -191,10 +198,11 @@ def published_variants(layout: StoreLayout) -> Iterator[Path]:
     yield from sorted(layout.models.glob(f"*/*/{MANIFEST_NAME}"))
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, between_blocks: BetweenBlocks = lambda: None) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_READ_BYTES):
+            between_blocks()
             digest.update(block)
     return digest.hexdigest()
 
@@ -209,25 +217,32 @@ def _describe(folder: Path, path: Path) -> ManifestFile:
     )
 
 
-def _check(folder: Path, files: tuple[ManifestFile, ...], *, trust_mtime: bool) -> CheckReport:
+def _check(
+    folder: Path, files: tuple[ManifestFile, ...], between_blocks: BetweenBlocks, *, trust_mtime: bool
+) -> CheckReport:
     expected = {file.path for file in files}
     present = {path.relative_to(folder).as_posix() for path in _files_below(folder)}
     return CheckReport(
         missing=tuple(sorted(expected - present)),
         mismatched=tuple(
-            file.path for file in files if file.path in present and not _matches(folder / file.path, file, trust_mtime)
+            file.path
+            for file in files
+            if file.path in present and not _matches(folder / file.path, file, between_blocks, trust_mtime)
         ),
         extra=tuple(sorted(present - expected)),
     )
 
 
-def _matches(path: Path, expected: ManifestFile, trust_mtime: bool) -> bool:
-    status = path.stat()
-    if status.st_size != expected.size_bytes:
-        return False
-    if trust_mtime and status.st_mtime_ns == expected.mtime_ns:
-        return True
-    return sha256_of(path) == expected.sha256
+def _matches(path: Path, expected: ManifestFile, between_blocks: BetweenBlocks, trust_mtime: bool) -> bool:
+    try:
+        status = path.stat()
+        if status.st_size != expected.size_bytes:
+            return False
+        if trust_mtime and status.st_mtime_ns == expected.mtime_ns:
+            return True
+        return sha256_of(path, between_blocks) == expected.sha256
+    except FileNotFoundError:
+        return False  # whoever publishes something newer removes the old files, also from under those who read them
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_store.layout import StoreLayout
-from model_store.manifest import CheckReport, Manifest, check_fully, check_quickly, content_folder
+from model_store.manifest import BetweenBlocks, CheckReport, Manifest, check_fully, check_quickly, content_folder
 from model_store.variants import OPENVINO, SAFETENSORS, find_published
 
 
@@ -16,12 +16,12 @@ class CatalogEntry:
     manifest: Manifest
     folder: Path
 
-    def check(self, *, fully: bool = False) -> CheckReport:
+    def check(self, *, fully: bool = False, between_blocks: BetweenBlocks = lambda: None) -> CheckReport:
         """Compare the files with the manifest; blocks on the disk.
 
         Sizes and times, and the hash of what was touched; `fully`, the hash of everything.
         """
-        return (check_fully if fully else check_quickly)(self.folder, self.manifest.files)
+        return (check_fully if fully else check_quickly)(self.folder, self.manifest.files, between_blocks)
 
     def stamps(self, paths: Iterable[str]) -> list[tuple[int, int] | None]:
         """Size and modification time of some files, None for one that is not there: what changes when one is mended."""

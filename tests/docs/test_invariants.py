@@ -27,7 +27,7 @@ READERS_OF_THE_WALL_CLOCK = {
     "llm_gateway/api/ollama/answers.py": "created_at, which Ollama's clients parse",
     "llm_gateway/api/ollama/chunks.py": "the same in streams",
     "llm_gateway/api/openai/envelope.py": "created, which OpenAI's clients parse",
-    "llm_gateway/bring_up.py": "the age of the fetcher's note; wrong, it is another sentence in /health",
+    "llm_gateway/weights.py": "the age of the fetcher's note; wrong, it is another sentence in /health",
     "llm_gateway/prompt/chat_template.py": "the date that a chat template asks for",
     "model_fetcher/progress.py": "the time in the note",
     "model_fetcher/publish.py": "published_at, for people",

@@ -63,7 +63,7 @@ class OllamaAnswersApi:
     async def _switch(self, body: AnswerBody, request: Request) -> str:
         """Load or unload the model, which is what a body without words asks for; returns the `done_reason`."""
         if body.unloads:
-            await unless_client_leaves(request, self._generator.unload())
+            await unless_client_leaves(request, self._generator.unload(current_record.get()))
             return "unload"
         await self._model(request)
         return "load"

@@ -1,13 +1,15 @@
 """What follows when a worker dies: a pause that grows, a limit, and a fresh start for one that has lived."""
 
+import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from llm_gateway.bring_up import BringUp
-from llm_gateway.errors import ModelUnloadableError
+from llm_gateway.errors import EngineRefusal, MemoryPlanRefusal, ModelUnloadableError
 from llm_gateway.generator import Generator
 from llm_gateway.lifecycle import Lifecycle, Phase
 from llm_gateway.models.pool import ModelPool
@@ -34,6 +36,25 @@ class Deaths:
 class _Pool:
     async def unload(self, name: str, farewell: str) -> None:
         assert (name, "loaded again" in farewell) == ("demo", True)
+
+
+class _NothingLoads:
+    """A pool on a machine that has something against it."""
+
+    def __init__(self, against_it: Exception) -> None:
+        self._against_it = against_it
+
+    async def load(self, _entry: object) -> None:
+        raise self._against_it
+
+    async def unload(self, name: str, farewell: str) -> None:
+        """There is nothing to unload."""
+
+
+def _where_nothing_loads(store: Path, against_it: Exception, *, preload: bool = True) -> tuple[BringUp, Lifecycle]:
+    settings, lifecycle = Settings(model_store=store, engine="fake", model_preload=preload), Lifecycle()
+    pool, generator = cast("ModelPool", _NothingLoads(against_it)), cast("Generator", SimpleNamespace())
+    return BringUp(settings, lifecycle, pool, generator), lifecycle
 
 
 @pytest.fixture
@@ -64,3 +85,46 @@ async def test_a_worker_that_has_lived_for_a_while_is_no_crash_loop(deaths: Deat
     for lived_s in (*[AT_ONCE_S] * 5, A_WHILE_S, *[AT_ONCE_S] * 4):
         await deaths.die(lived_s)
     assert deaths.pauses_s == [0, 1, 3, 7, 15, 0, 1, 3, 7, 15]
+
+
+AGAINST_IT = (
+    EngineRefusal("no GPU can be used: nvidia-smi has not answered"),
+    MemoryPlanRefusal("it needs more than there is"),
+    ModelUnloadableError("the engine could not read it"),
+    OSError(24, "Too many open files"),
+)
+
+
+@pytest.mark.parametrize("against_it", AGAINST_IT, ids=lambda error: type(error).__name__)
+async def test_whatever_keeps_a_model_that_was_ready_from_being_loaded_again_is_one_more_death(
+    demo_store: Path, against_it: Exception
+) -> None:
+    walk, lifecycle = _where_nothing_loads(demo_store, against_it)
+    walk._was_ready = True
+    await walk._weights.whole()
+    lifecycle.move_to(Phase.LOADING)
+    await walk._serve()
+    assert lifecycle.phase is Phase.RECOVERING
+    assert str(against_it) in lifecycle.detail
+
+
+@pytest.mark.parametrize("against_it", AGAINST_IT, ids=lambda error: type(error).__name__)
+async def test_where_models_load_on_demand_whatever_is_against_it_is_told_and_tried_again(
+    demo_store: Path, against_it: Exception
+) -> None:
+    walk, lifecycle = _where_nothing_loads(demo_store, against_it, preload=False)
+    walking = asyncio.ensure_future(walk.run())
+    await _until(lifecycle, Phase.ON_DEMAND)
+    for _ in range(2):
+        lifecycle.move_to(Phase.LOADING)
+        await _until(lifecycle, Phase.FAILED)
+        assert str(against_it) in lifecycle.detail
+    assert not walking.done()
+    walking.cancel()
+    await asyncio.wait({walking})
+
+
+async def _until(lifecycle: Lifecycle, phase: Phase) -> None:
+    async with asyncio.timeout(30):
+        while lifecycle.phase is not phase:
+            await lifecycle.wait_for_change()

@@ -1,4 +1,4 @@
-"""A request that ends while its prompt is being prepared in a thread, which nothing can interrupt."""
+"""Requests that end while they wait: for a thread that prepares a prompt, or for the model's memory."""
 
 import asyncio
 import threading
@@ -88,3 +88,26 @@ async def test_a_deadline_that_passes_meanwhile_frees_its_place_at_once(preparin
     assert generator.places.taken == 0
     preparing.may_end.set()
     assert ended == {Outcome.FAILED: 1}
+
+
+async def test_the_wish_for_the_memory_stays_as_long_as_somebody_waits_for_it() -> None:
+    generator = _generator(Counter(), model_preload=False)
+    waiting = [asyncio.ensure_future(generator.unload(_record())) for _ in range(2)]
+    wanted = []
+    for one in waiting:
+        await asyncio.sleep(0)  # both have begun to wait
+        one.cancel()
+        await asyncio.wait({one})
+        wanted.append(generator.unload_wanted.is_set())
+    assert wanted == [True, False]
+
+
+async def test_the_memory_is_waited_for_no_longer_than_a_request_may_take() -> None:
+    generator = _generator(Counter(), model_preload=False, request_timeout_s=5)
+    with pytest.raises(DeadlinePassedError, match="REQUEST_TIMEOUT_S"):
+        await generator.unload(_record(ago_s=10))
+    assert not generator.unload_wanted.is_set()
+
+
+def _record(ago_s: float = 0) -> RequestRecord:
+    return RequestRecord("one", arrived=time.monotonic() - ago_s)

@@ -27,6 +27,23 @@ def test_ready_follows_nothing_but_a_warm_up() -> None:
     assert lifecycle.figures == FIGURES
 
 
+def test_where_models_load_on_demand_requests_are_let_in_until_something_has_failed() -> None:
+    lifecycle = _walk(Phase.VERIFYING)
+    assert not lifecycle.accepts_requests
+    again = (Phase.ON_DEMAND, Phase.LOADING, Phase.VERIFYING, Phase.ON_DEMAND, Phase.LOADING, Phase.WARMING_UP)
+    for phase in again:
+        lifecycle.move_to(phase)
+        assert lifecycle.accepts_requests, phase
+    for phase in (Phase.FAILED, Phase.LOADING, Phase.WAITING_FOR_WEIGHTS, Phase.VERIFYING):
+        lifecycle.move_to(phase)
+        assert not lifecycle.accepts_requests, phase
+
+
+def test_where_models_are_kept_loaded_requests_are_let_in_when_it_is_ready() -> None:
+    for steps in range(len(TO_READY) + 1):
+        assert not _walk(*TO_READY[:steps]).accepts_requests
+
+
 def test_draining_is_the_last_phase() -> None:
     lifecycle = _walk(Phase.DRAINING)
     for phase in Phase:

@@ -142,3 +142,26 @@ def test_only_a_full_check_finds_a_change_that_kept_size_and_time(folder: Path) 
     os.utime(folder / "a.bin", ns=(times.st_atime_ns, times.st_mtime_ns))
     assert check_quickly(folder, files).whole
     assert check_fully(folder, files).mismatched == ("a.bin",)
+
+
+class _StoppedError(Exception):
+    """Nobody wants the hashes any more."""
+
+
+def _stop() -> None:
+    raise _StoppedError
+
+
+def test_a_check_ends_as_soon_as_it_is_told_to_and_reads_no_further(folder: Path) -> None:
+    files = describe_files(folder)
+    with pytest.raises(_StoppedError):
+        check_fully(folder, files, _stop)
+    os.utime(folder / "a.bin", ns=(1, 1))
+    with pytest.raises(_StoppedError):
+        check_quickly(folder, files, _stop)
+
+
+def test_a_file_that_is_removed_while_others_are_read_is_not_as_the_manifest_says(folder: Path) -> None:
+    files = describe_files(folder)
+    report = check_fully(folder, files, lambda: (folder / "inner" / "b.json").unlink(missing_ok=True))
+    assert (report.missing, report.mismatched) == ((), ("inner/b.json",))
