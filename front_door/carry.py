@@ -4,6 +4,8 @@ An end of either side reaches the other at once, so the gateway sees a client le
 """
 
 import asyncio
+import socket
+import sys
 from typing import cast
 
 from front_door.no_gateway import NO_GATEWAY, NO_ROOM, Refusal
@@ -164,6 +166,15 @@ def _end(transport: asyncio.Transport, error: Exception | None) -> None:
         transport.abort()
 
 
-async def serve(connections: Connections, host: str, port: int) -> asyncio.Server:
-    """Listen; every connection becomes a pair."""
-    return await asyncio.get_running_loop().create_server(lambda: ClientSide(connections), host, port, backlog=_BACKLOG)
+async def serve(connections: Connections, host: str, port: int, dead_after_unread_s: float) -> asyncio.Server:
+    """Listen; every connection becomes a pair, and ends when what its client was sent stays unread for that long.
+
+    Nobody else would end it: a client may be asked for ever whether it has room again, and answer that it has none.
+    """
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: ClientSide(connections), host, port, backlog=_BACKLOG)
+    if sys.platform == "linux":
+        for listener in server.sockets:  # whose option each connection inherits
+            milliseconds = int(1000 * dead_after_unread_s)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return server

@@ -132,7 +132,7 @@ def gateway(checkout: Path, store: Path, model: str, knobs: str = "", **settings
 def front_door(checkout: Path, gateway_port: int) -> Iterator[Measured]:
     """Run the front door before a gateway."""
     port = free_port()
-    with _running(["-m", "front_door", str(port), f"127.0.0.1:{gateway_port}"], checkout, port, {}) as measured:
+    with _running(["-m", "front_door", str(port), f"127.0.0.1:{gateway_port}", "30"], checkout, port, {}) as measured:
         measured.until_bound()
         yield measured
 

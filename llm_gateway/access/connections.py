@@ -16,6 +16,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from llm_gateway.access.upgrades import RequestParser
+
 LONGEST_HEAD_BYTES: Final = 1 << 16
 """Of a request's line and headers, and of what surrounds the pieces of a body that is sent in pieces."""
 MOST_PIPELINED: Final = 16
@@ -50,6 +52,7 @@ class WatchedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = RequestParser(self)
         self._deadline: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         """The request that is being answered; uvicorn's own `cycle` is the last one that has been read."""

@@ -17,10 +17,12 @@ async def server_info(parts: ApiParts) -> Info:
     """Look at the settings, the volume and the loaded model.
 
     Raises:
-        NotReadyError: no model is loaded, and how long its context is follows from what fits.
+        NotReadyError: no model has been loaded yet, and its context follows from what fits. A GET loads none.
     """
-    settings = parts.settings
-    context_tokens = await parts.tokenization.context_tokens()
+    settings, figures = parts.settings, parts.lifecycle.figures
+    if figures is None:
+        raise parts.lifecycle.not_ready()
+    context_tokens = figures.context_tokens
     model = await asyncio.to_thread(parts.shelf.served)
     return Info(
         model_id=settings.model_name,

@@ -79,6 +79,19 @@ def sent_to(running: GatewayProcess, *pieces: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
 
+def test_a_client_that_offers_http_2_is_answered_and_keeps_its_connection(hasty: GatewayProcess) -> None:
+    """Java's client offers it with each first request, over plain HTTP."""
+    body = json.dumps({"prompt": "a", "max_tokens": 1}).encode()
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + offer
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    answers = sent_to(
+        hasty, head + length, body, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    assert answers.count(b"HTTP/1.1 200 ") == 2, answers
+    assert b'"completion_tokens":1' in answers
+
+
 def memory_of(running: GatewayProcess) -> int:
     return int(psutil.Process(running.process.pid).memory_info().rss)
 

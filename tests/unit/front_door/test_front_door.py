@@ -1,6 +1,8 @@
 """The front door over real sockets: a small server behind it, plain sockets before it."""
 
 import asyncio
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,13 +13,16 @@ from front_door.carry import Connections, serve
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SEVERAL_BUFFERS_BYTES = 8 << 20
+PATIENCE_S = 60.0
 
 
 @asynccontextmanager
-async def a_door_to(talk: Talk, most: int = 1000) -> AsyncIterator[tuple[Connections, int]]:
+async def a_door_to(
+    talk: Talk, most: int = 1000, dead_after_unread_s: float = PATIENCE_S
+) -> AsyncIterator[tuple[Connections, int]]:
     gateway = await asyncio.start_server(talk, "127.0.0.1", 0)
     connections = Connections(("127.0.0.1", gateway.sockets[0].getsockname()[1]), most)
-    door = await serve(connections, "127.0.0.1", 0)
+    door = await serve(connections, "127.0.0.1", 0, dead_after_unread_s)
     async with gateway, door:
         yield connections, door.sockets[0].getsockname()[1]
         await asyncio.wait_for(connections.all_closed(), timeout=10)
@@ -102,6 +107,43 @@ async def test_a_client_that_does_not_read_slows_the_sender_down_and_fills_no_me
     assert sent < 1 << 28
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the option is Linux's")
+@pytest.mark.parametrize("gateway_closes", [False, True], ids=["while more waits", "after the gateway has closed"])
+async def test_a_client_that_never_reads_is_given_up_although_its_machine_answers(gateway_closes: bool) -> None:
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        writer.write(bytes(SEVERAL_BUFFERS_BYTES))
+        if gateway_closes:
+            writer.close()
+        else:
+            await over.wait()
+            writer.transport.abort()
+
+    async with a_door_to(pour, dead_after_unread_s=0.5) as (connections, port):
+        client = socket.create_connection(("127.0.0.1", port))
+        await asyncio.wait_for(begun.wait(), timeout=PATIENCE_S)
+        await asyncio.wait_for(connections.all_closed(), timeout=PATIENCE_S)
+        over.set()
+        client.close()
+
+
+async def test_a_client_that_waits_long_for_an_answer_is_not_given_up() -> None:
+    async def think(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        await asyncio.sleep(1)  # the model's, as long as ten times the door's patience
+        writer.write(b"y")
+        writer.close()
+
+    async with a_door_to(think, dead_after_unread_s=0.1) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"x")
+        assert await reader.read(-1) == b"y"
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_the_open_connections_end_before_the_door_does() -> None:
     async with a_door_to(echo_until_the_end) as (connections, port):
         await asyncio.wait_for(connections.all_closed(), timeout=1)
@@ -117,7 +159,7 @@ async def test_the_open_connections_end_before_the_door_does() -> None:
 
 
 async def test_without_a_gateway_the_door_says_503_and_where_to_look() -> None:
-    door = await serve(Connections(("127.0.0.1", 1)), "127.0.0.1", 0)
+    door = await serve(Connections(("127.0.0.1", 1)), "127.0.0.1", 0, PATIENCE_S)
     async with door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.sockets[0].getsockname()[1])
         writer.write(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")
@@ -161,7 +203,9 @@ async def test_whoever_leaves_makes_room_at_the_door() -> None:
             await asyncio.wait_for(connections.all_closed(), timeout=10)
 
 
-@pytest.mark.parametrize("arguments", [[], ["8085"], ["8085", "llm_gateway"], ["door", "llm_gateway:8085"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["8085"], ["8085", "gateway", "30"], ["door", "gateway:8085", "30"], ["8085", "gateway:8085"]]
+)
 def test_a_wrong_argument_is_answered_with_an_example(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "python -m front_door 8085 llm_gateway:8085" in capsys.readouterr().err
+    assert "python -m front_door 8085 llm_gateway:8085 30" in capsys.readouterr().err
