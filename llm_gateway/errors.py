@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a client, or stop the gateway, as one tree.
+"""What can go wrong for a client, or stop the gateway, as one tree.
 
 GatewayError                    each knows its HTTP status and its one-word kind
 ├── InvalidRequestError         422   a field has a value that cannot be used
@@ -23,7 +23,8 @@ StartUpRefusal                  the gateway ends with `exit_code`, after one sen
 ├── EngineRefusal               25    no engine that these settings allow can be used here
 └── ModelUnloadableError        24    the engine could not load the model
 
-A dialect turns the first kind into its own body in `api/<dialect>`; nobody else writes one.
+A dialect turns the first kind into its own body in `api/<dialect>`; nobody else writes one. What can go wrong
+in `api/` alone (no such route, a body that is no JSON) is defined there.
 """
 
 from typing import ClassVar, Final

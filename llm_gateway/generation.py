@@ -47,6 +47,11 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     def greedy(self) -> bool:
         return self.temperature == 0
 
+    @property
+    def penalizes(self) -> bool:
+        """Whether tokens that are there already become less likely, or likelier."""
+        return (self.repetition_penalty, self.presence_penalty, self.frequency_penalty) != (1, 0, 0)
+
 
 class SequenceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One sequence for an engine to generate."""

@@ -16,7 +16,6 @@ import machine
 import profiles
 from machine.sizes import parse_size
 
-_YES = frozenset({"1", "true", "yes", "on"})
 _MAX_SHOWN = 200
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
@@ -104,7 +103,8 @@ class Settings(BaseSettings):
     kv_cache_size: Annotated[int | None, Field(ge=1), BeforeValidator(parse_bytes), BeforeValidator(_parse_auto)] = None
     """Memory for the KV cache, such as 2GiB; auto sizes it to fit."""
     kv_cache_precision: Literal["f16", "bf16", "f32", "u8"] = "bf16"
-    """Precision of the KV cache; u8 halves it, at a small cost in exactness."""
+    """Precision of the KV cache; u8 halves it, at a small cost in exactness. Other engines than OpenVINO keep it as
+    precise as they compute."""
     max_context_tokens: Annotated[int | None, Field(ge=16)] = None
     """Longest prompt and answer together, in tokens; unset is the model's own limit, shortened only to fit."""
     max_model_len: Annotated[int | None, Field(ge=16)] = None
@@ -114,7 +114,8 @@ class Settings(BaseSettings):
     max_batched_tokens: Annotated[int, Field(ge=32)] = 512
     """Tokens per step; fewer let a long prompt stall the other answers less, and make it slower itself."""
     chunked_prefill: bool = True
-    """Compute long prompts in pieces of MAX_BATCHED_TOKENS, between the tokens of other answers."""
+    """Compute long prompts in pieces of MAX_BATCHED_TOKENS, between the tokens of other answers; other engines than
+    OpenVINO always do."""
     prefix_caching: bool = True
     """Keep the KV cache of prompts, so that a beginning that was seen before costs nothing."""
 
@@ -163,7 +164,7 @@ def load_settings() -> tuple[Settings, str]:
     """
     requested = os.environ.get("PERFORMANCE_PROFILE") or Settings.model_fields["performance_profile"].default
     try:
-        gpu_image = os.environ.get("GPU_IMAGE", "").lower() in _YES
+        gpu_image = profiles.says_yes(os.environ.get("GPU_IMAGE"))
         choice = profiles.resolve(requested, machine.look(), gpu_image=gpu_image)
         preset = profiles.read_profile(choice.name)
     except ValueError as error:

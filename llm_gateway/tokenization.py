@@ -72,7 +72,7 @@ class Tokenization:
     async def tokens(self, token_ids: Sequence[int]) -> list[str]:
         """Return each token as its vocabulary writes it."""
         model = await self._model()
-        return [model.tokenizer.underlying.id_to_token(token_id) or "" for token_id in token_ids]
+        return await asyncio.to_thread(_written, model, token_ids)
 
     async def text(self, token_ids: Sequence[int]) -> str:
         """Turn token ids back into a text, special tokens included.
@@ -97,6 +97,10 @@ class Tokenization:
 
     async def _model(self) -> LoadedModel:
         return await self._generator.model(current_record.get())
+
+
+def _written(model: LoadedModel, token_ids: Sequence[int]) -> list[str]:
+    return [model.tokenizer.underlying.id_to_token(token_id) or "" for token_id in token_ids]
 
 
 def _spans(model: LoadedModel, named: str, add_special_tokens: bool) -> list[TokenSpan]:

@@ -1,4 +1,4 @@
-"""Limits that are checked before anything is computed: how long a prompt and an answer may be, how many answers."""
+"""Limits that are checked before the engine is asked: how long a prompt and an answer may be, how many answers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

@@ -68,8 +68,14 @@ async def on_too_deep_body(_request: Request, _error: Exception) -> JSONResponse
 
 
 async def on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
-    """A bug of ours: the client gets a sentence, the log gets the traceback."""
-    return error_response(UnexpectedError("something went wrong inside; the log has it under this X-Request-ID"))
+    """A bug of ours: the client gets a sentence, the log gets the traceback.
+
+    A stream that was cut comes here too. Its answer has begun, so this one is not sent, and its record has the reason.
+    """
+    error = UnexpectedError("something went wrong inside; the log has it under this X-Request-ID")
+    if current_record.get().error is None:
+        return error_response(error)
+    return current_dialect().error_response(error)
 
 
 def from_validation(problems: Sequence[object]) -> InvalidRequestError:

@@ -7,7 +7,7 @@ written; U+0000 is dropped from literals by XGrammar, so it is refused.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 
 from llm_gateway.grammar.character_sets import Ranges
 from llm_gateway.grammar.errors import GrammarError
@@ -162,10 +162,6 @@ def repeat(expression: str, minimum: int = 0, maximum: int | None = None) -> str
     if (minimum, maximum) == (0, 1):
         return optional(expression)
     return _group(f"{expression}{_quantifier(minimum, maximum)}")
-
-
-def separated(items: Sequence[str], separator: str) -> str:
-    return sequence(*(part for index, item in enumerate(items) for part in ((separator, item) if index else (item,))))
 
 
 def _quantifier(minimum: int, maximum: int | None) -> str:

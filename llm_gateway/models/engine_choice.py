@@ -11,7 +11,7 @@ from typing import Final, Literal
 from llm_gateway.errors import EngineRefusal
 from llm_gateway.settings import Settings
 from machine.gpu_memory import GpuCard, GpuUnusableError, gpu_cards
-from model_store.variants import OPENVINO, SAFETENSORS
+from model_store.variants import OPENVINO, SAFETENSORS, families_for
 
 _GPU_PROFILE: Final = "gpu_accelerated"
 _LIBRARIES: Final = {
@@ -21,14 +21,12 @@ _LIBRARIES: Final = {
     "fake": (),
 }
 """What has to be importable for an engine."""
-_FAMILIES: Final[dict[str, tuple[str, ...]]] = {
-    "openvino": (OPENVINO,),
-    "transformers": (SAFETENSORS,),
-    "vllm": (SAFETENSORS,),
-    "fake": (OPENVINO, SAFETENSORS),
+_IMAGES: Final = {
+    "openvino": "the image that compose.yaml builds",
+    "transformers": "the image of compose.transformers.yaml, or for a GPU the target that compose.gpu.yaml names",
+    "vllm": "the image of compose.gpu.yaml",
 }
-"""Which forms of the weights it loads."""
-_IMAGE: Final = "the image of compose.gpu.yaml has it, or `pip install` it beside the gateway"
+"""Which image has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def engine_choices(settings: Settings) -> tuple[EngineChoice, ...]:
         EngineRefusal: there is none; the sentence says what was looked for.
     """
     if settings.engine == "fake":
-        return (EngineChoice("fake", "cpu", _FAMILIES["fake"], "ENGINE=fake"),)
+        return (EngineChoice("fake", "cpu", _families("fake"), "ENGINE=fake"),)
     if settings.performance_profile == _GPU_PROFILE:
         return _on_gpu(settings)
     return _on_cpu(settings)
@@ -79,9 +77,7 @@ def choice_for(choices: Sequence[EngineChoice], family: str) -> EngineChoice:
 
 def wanted_families(settings: Settings) -> tuple[str, ...]:
     """The forms of weights that these settings ask for, whatever this machine and this image can do."""
-    if settings.engine not in {"auto", "fake"}:
-        return _FAMILIES[settings.engine]
-    return (SAFETENSORS,) if settings.performance_profile == _GPU_PROFILE else (OPENVINO, SAFETENSORS)
+    return families_for(settings.engine, settings.performance_profile)
 
 
 def _on_gpu(settings: Settings) -> tuple[EngineChoice, ...]:
@@ -102,7 +98,7 @@ def _on_gpu(settings: Settings) -> tuple[EngineChoice, ...]:
         raise EngineRefusal("TENSOR_PARALLEL_SIZE over 1 needs vLLM, but ENGINE is transformers; use ENGINE=vllm")
     names = _names_on_gpu(settings)
     found = [
-        EngineChoice(name, "cuda", _FAMILIES[name], f"{_why(settings)}, {cards[0].name}, {name} is installed", cards)
+        EngineChoice(name, "cuda", _families(name), f"{_why(settings)}, {cards[0].name}, {name} is installed", cards)
         for name in names
         if _is_installed(name)
     ]
@@ -125,7 +121,7 @@ def _on_cpu(settings: Settings) -> tuple[EngineChoice, ...]:
         "vllm": "asked for",
     }
     found = [
-        EngineChoice(name, "cpu", _FAMILIES[name], f"{_why(settings)}, {name}: {reasons[name]}")
+        EngineChoice(name, "cpu", _families(name), f"{_why(settings)}, {name}: {reasons[name]}")
         for name in names
         if _is_installed(name)
     ]
@@ -135,8 +131,16 @@ def _on_cpu(settings: Settings) -> tuple[EngineChoice, ...]:
 def _some(found: list[EngineChoice], names: Sequence[str]) -> tuple[EngineChoice, ...]:
     if not found:
         wanted = " or ".join(names)
-        raise EngineRefusal(f"{wanted} is needed to serve this, and not installed here; {_IMAGE}")
+        raise EngineRefusal(
+            f"{wanted} is needed to serve this, and not installed here; {_IMAGES[names[0]]} has it, "
+            "or `pip install` it beside the gateway"
+        )
     return tuple(found)
+
+
+def _families(engine: str) -> tuple[str, ...]:
+    """Which forms of the weights an engine loads."""
+    return (OPENVINO, SAFETENSORS) if engine == "fake" else families_for(engine, "")
 
 
 def _why(settings: Settings) -> str:

@@ -107,10 +107,6 @@ class PromptTokenizer:
         found = (self.underlying.token_to_id(token) for token in tokens)
         return frozenset(token_id for token_id in found if token_id is not None)
 
-    def count(self, text: str) -> int:
-        """Count the tokens of a text, without special ones."""
-        return len(self.encode(text, add_special_tokens=False))
-
     def _encoding(self, text: str, add_special_tokens: bool) -> Encoding:
         try:
             return self.underlying.encode(text, add_special_tokens=add_special_tokens)

@@ -34,7 +34,7 @@ class ToolFormat(Protocol):
 
     @property
     def name(self) -> str:
-        """The family, for log lines."""
+        """The family, such as `hermes`."""
 
     @property
     def marker_tokens(self) -> frozenset[str]:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from llm_gateway.api.items import Items
+
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
@@ -25,7 +27,7 @@ class GenerationKeys(BaseModel):
     do_sample: bool | None = Field(None, description="false is greedy; unset is greedy unless a sampling key is set.")
     num_sequences: int | None = Field(None, ge=1, description="How many answers; sampled ones differ.")
     seed: int | None = Field(None, ge=0, description="Makes sampling repeatable.")
-    stop: Annotated[list[str], BeforeValidator(_as_list)] | None = Field(
+    stop: Annotated[Items[str], BeforeValidator(_as_list)] | None = Field(
         None, max_length=16, description="Texts that end the answer and are not part of it."
     )
     repetition_penalty: float | None = Field(None, gt=0, le=10, description="Over 1 discourages repetition.")
@@ -49,7 +51,7 @@ class GenerateBody(GenerationKeys):
     )
 
     prompt: str | None = Field(None, description="One turn of the user, put into the model's chat template.")
-    messages: list[ChatMessage] | None = Field(None, min_length=1, description="A conversation, instead of a prompt.")
+    messages: Items[ChatMessage] | None = Field(None, min_length=1, description="A conversation, instead of a prompt.")
     raw: bool = Field(False, description="Take the prompt as it is, without the chat template.")
     model: str | None = Field(None, description="Which model; unset is the one that is served.")
     config: GenerationKeys | None = Field(None, description="The generation keys, for clients that nest them.")

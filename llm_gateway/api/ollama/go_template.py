@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llm_gateway.errors import InvalidRequestError
+from llm_gateway.prompt.chat_template import MAX_RENDERED_CHARACTERS
 
 _BLANKS: Final = " \t\r\n"
 _TRIM_BEFORE: Final = re.compile(r"-(?=\s)")
@@ -73,7 +74,7 @@ def render_go_template(template: str, *, system: str, prompt: str) -> FilledTemp
     """Fill a template in, up to where the answer goes.
 
     Raises:
-        InvalidRequestError: it has an action that is not known here, or is not a template.
+        InvalidRequestError: it has an action that is not known here, is not a template, or produces too much.
     """
     values = {"System": system, "Prompt": prompt, "Response": ""}
     written: list[str] = []
@@ -95,6 +96,7 @@ def render_go_template(template: str, *, system: str, prompt: str) -> FilledTemp
                 if value:
                     spans.append((length, length + len(value)))
                 length += len(value)
+                _check_length(length)
                 answered = field[1] == "Response"
         elif condition := _IF.fullmatch(action):
             branches.open(taken=bool(values[condition[1]]))
@@ -102,6 +104,15 @@ def render_go_template(template: str, *, system: str, prompt: str) -> FilledTemp
             branches.turn(action)
     branches.check_closed()
     return FilledTemplate("".join(written), tuple(spans))
+
+
+def _check_length(characters: int) -> None:
+    """Stop a template that repeats the prompt before it takes the memory."""
+    if characters > MAX_RENDERED_CHARACTERS:
+        raise InvalidRequestError(
+            f"template makes a prompt of more than {MAX_RENDERED_CHARACTERS} characters; repeat less in it",
+            field="template",
+        )
 
 
 def _pieces(template: str) -> Iterator[tuple[str, str | None]]:

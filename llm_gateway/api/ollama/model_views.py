@@ -7,8 +7,8 @@ from typing import Final
 from llm_gateway.api.ollama.answers import present
 from llm_gateway.models.figures import Figures
 from llm_gateway.models.shelf import ModelDescription
+from model_store.variants import OPENVINO, SAFETENSORS
 
-_FORMAT: Final = "openvino"
 _PRECISIONS: Final = {"fp16": "F16", "fp32": "F32"}
 _TASK: Final = re.compile(r"For[A-Z]\w*\Z")
 _NEVER: Final = datetime(2318, 1, 1, tzinfo=UTC)
@@ -41,16 +41,17 @@ def list_entry(model: ModelDescription) -> dict[str, object]:
     }
 
 
-def running_entry(model: ModelDescription, figures: Figures) -> dict[str, object]:
-    """An entry of /api/ps."""
+def running_entry(model: ModelDescription, figures: Figures, device: str) -> dict[str, object]:
+    """An entry of /api/ps; of a GPU's memory the weights are counted, which are all that is known of it."""
+    size_vram = model.size_bytes if device == "cuda" else 0
     return {
         "name": tag_of(model.name),
         "model": tag_of(model.name),
-        "size": figures.memory_bytes,
+        "size": figures.memory_bytes + size_vram,
         "digest": model.digest,
         "details": details_of(model),
         "expires_at": _NEVER.isoformat(),
-        "size_vram": 0,
+        "size_vram": size_vram,
         "context_length": figures.context_tokens,
     }
 
@@ -80,7 +81,7 @@ def details_of(model: ModelDescription) -> dict[str, object]:
     family = family_of(model)
     return {
         "parent_model": "",
-        "format": _FORMAT,
+        "format": SAFETENSORS if model.variant == SAFETENSORS else OPENVINO,
         "family": family,
         "families": [family],
         "parameter_size": parameter_size(model.num_parameters),

@@ -39,7 +39,7 @@ class OllamaModelsApi:
         if self._lifecycle.phase is not Phase.READY or figures is None:
             return OllamaJson({"models": []})
         model = await asyncio.to_thread(self._shelf.served)
-        return OllamaJson({"models": [] if model is None else [running_entry(model, figures)]})
+        return OllamaJson({"models": [] if model is None else [running_entry(model, figures, self._lifecycle.device)]})
 
     async def pull(self, body: PullBody, request: Request) -> Response:
         model = await self._find(required(body.asked))
@@ -61,4 +61,4 @@ class OllamaModelsApi:
         """The context that is served, as soon as that is known; before, and for other models, what it would be."""
         if model.name == self._settings.model_name and self._lifecycle.figures is not None:
             return self._lifecycle.figures.context_tokens
-        return min(model.context_tokens, self._settings.max_context_tokens or model.context_tokens)
+        return min(model.context_tokens, self._settings.asked_context_tokens or model.context_tokens)

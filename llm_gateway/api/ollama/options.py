@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
+from llm_gateway.api.items import Items
 from llm_gateway.api.ollama.nulls import BodyWithoutNulls
 from llm_gateway.errors import UnsupportedError
 from llm_gateway.generation import UNTIL_CONTEXT_IS_FULL, Sampling
@@ -43,7 +44,7 @@ class Options(BodyWithoutNulls):
     presence_penalty: float = Field(0.0, ge=-2, le=2)
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
     seed: Whole = Field(_ANY_SEED, description="Makes sampling repeatable; -1 picks any.")
-    stop: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+    stop: Annotated[Items[str], BeforeValidator(_as_list)] = Field(
         default_factory=list, max_length=64, description="Texts that end the answer and are not part of it."
     )
     num_ctx: Whole = Field(0, description="Accepted; the context is the gateway's.")

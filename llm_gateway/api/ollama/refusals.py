@@ -34,8 +34,7 @@ def refusing_routes() -> APIRouter:
     async def delete() -> Response:
         """Always an error: whoever owns the volume removes models."""
         raise NotOfferedError(
-            f"{_REASON}, so a model cannot be deleted here; remove its folder under models/ on the volume, "
-            "or the whole volume with docker compose down --volumes"
+            f"{_REASON}, so a model cannot be deleted here; docker compose run --rm model_fetcher remove <name> does it"
         )
 
     @router.post("/api/blobs/{digest}", status_code=NotOfferedError.status)

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from llm_gateway.api.items import Items
 from llm_gateway.api.ollama.go_duration import parse_keep_alive
 from llm_gateway.api.ollama.nulls import BodyWithoutNulls
 from llm_gateway.api.ollama.options import Options
@@ -90,8 +91,8 @@ class GenerateBody(AnswerBody):
     template: str = Field("", description="Go template to use instead of the model's own chat template.")
     raw: bool = Field(False, description="Take the prompt as it is.")
     suffix: str = Field("", description="Not supported: text that comes after the answer.")
-    images: list[str] = Field(default_factory=list, description="Not supported.")
-    context: list[int] = Field(default_factory=list, description="Not supported: an earlier conversation's tokens.")
+    images: Items[str] = Field(default_factory=list, description="Not supported.")
+    context: Items[int] = Field(default_factory=list, description="Not supported: an earlier conversation's tokens.")
 
 
 class FunctionBody(BodyWithoutNulls):
@@ -114,8 +115,8 @@ class MessageBody(BodyWithoutNulls):
     role: str
     content: str = ""
     thinking: str = ""
-    images: list[str] = Field(default_factory=list)
-    tool_calls: list[ToolCallBody] = Field(default_factory=list)
+    images: Items[str] = Field(default_factory=list)
+    tool_calls: Items[ToolCallBody] = Field(default_factory=list)
     tool_name: str = ""
     name: str = ""
     tool_call_id: str = ""
@@ -147,8 +148,8 @@ class ChatBody(AnswerBody):
         }
     )
 
-    messages: list[MessageBody] = Field(default_factory=list, description="None loads the model.")
-    tools: list[ToolBody] = Field(default_factory=list, description="Functions that the model may call.")
+    messages: Items[MessageBody] = Field(default_factory=list, description="None loads the model.")
+    tools: Items[ToolBody] = Field(default_factory=list, description="Functions that the model may call.")
 
 
 class PullBody(ModelBody):

@@ -113,10 +113,6 @@ def _shape(body: AnswerBody) -> JsonAnswer | None:
     return JsonAnswer(None if isinstance(body.format, str) else body.format)
 
 
-def _penalizes(sampling: Sampling) -> bool:
-    return (sampling.repetition_penalty, sampling.presence_penalty, sampling.frequency_penalty) != (1, 0, 0)
-
-
 def _check_images(images: list[str], model: str) -> None:
     if images:
         raise UnsupportedError(f'"{model}" does not support vision', field="images")
@@ -125,7 +121,7 @@ def _check_images(images: list[str], model: str) -> None:
 def _check_logprobs(body: AnswerBody, sampling: Sampling) -> None:
     if not 0 <= body.top_logprobs <= _MAX_TOP_LOGPROBS:
         raise InvalidRequestError(f"top_logprobs must be between 0 and {_MAX_TOP_LOGPROBS}", field="top_logprobs")
-    takes_likeliest = sampling.greedy and not _penalizes(sampling) and not body.format
+    takes_likeliest = sampling.greedy and not sampling.penalizes and not body.format
     if body.logprobs and body.top_logprobs and not (takes_likeliest and body.top_logprobs == 1):
         raise UnsupportedError(
             f"top_logprobs is {body.top_logprobs}, but the engine reports the chosen token alone; ask for 0, or for 1 "

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from llm_gateway.api.error_bodies import from_validation
 from llm_gateway.api.openai.answers import Answers
 from llm_gateway.api.openai.errors import error_object
+from llm_gateway.api.openai.prompts import MAX_PROMPTS
 from llm_gateway.api.openai.schema import ChatBody, CompletionBody
 from llm_gateway.api.openai.several import Siblings
 from llm_gateway.errors import GatewayError, InvalidRequestError
@@ -22,7 +23,15 @@ EXAMPLE: Final = [
 
 
 async def answer_batch(items: Sequence[object], answers: Answers, record: RequestRecord) -> list[object]:
-    """Answer every item; the result of each is a completion, a chat's completion, or `{"error": {...}}`."""
+    """Answer every item; the result of each is a completion, a chat's completion, or `{"error": {...}}`.
+
+    Raises:
+        InvalidRequestError: there are too many.
+    """
+    if len(items) > MAX_PROMPTS:
+        raise InvalidRequestError(
+            f"the batch has {len(items)} items, at most {MAX_PROMPTS} are allowed; send it as several"
+        )
     results: list[object] = [None] * len(items)
     todo = iter(enumerate(items))
     siblings = Siblings(record)

@@ -92,9 +92,8 @@ def completion_logprobs(tokens: Sequence[TokenDetail], offset: int) -> Completio
 
 def _takes_the_likeliest(request: GenerationRequest) -> bool:
     sampling = request.sampling
-    penalized = (sampling.repetition_penalty, sampling.presence_penalty, sampling.frequency_penalty) != (1, 0, 0)
     held = request.shape is not None or request.tool_use is ToolUse.REQUIRED or request.min_tokens > 0
-    return sampling.greedy and not penalized and not held
+    return sampling.greedy and not sampling.penalizes and not held
 
 
 def _chat_entry(token: TokenDetail, top: bool) -> TokenLogprob:

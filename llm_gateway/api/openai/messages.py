@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from llm_gateway.api.items import Items
 from llm_gateway.errors import InvalidRequestError
 from llm_gateway.generation import Message
 from llm_gateway.tool_calls.call_json import load_json
@@ -71,7 +72,7 @@ class ChatMessage(BaseModel):
         str | None, BeforeValidator(_text_of, json_schema_input_type=str | list[dict[str, object]] | None)
     ] = Field(None, description="A text, or a list of parts of type text.")
     name: str | None = None
-    tool_calls: list[PastCall] | None = None
+    tool_calls: Items[PastCall] | None = None
     tool_call_id: str | None = None
     reasoning_content: str | None = Field(None, description="What the model thought before this answer.")
 

@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from llm_gateway.api.items import Items
 from llm_gateway.api.openai.messages import ChatMessage
 from llm_gateway.api.openai.prompts import Prompts
 from llm_gateway.api.openai.tools import ToolDefinition
@@ -56,10 +57,10 @@ class GenerationFields(BaseModel):
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     seed: int | None = Field(None, description="Any integer; the same one gives the same answer.")
-    stop: Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])] | None = Field(
+    stop: Annotated[Items[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])] | None = Field(
         None, max_length=16, description="A text or up to 16 that end the answer."
     )
-    stop_token_ids: list[TokenId] | None = Field(None, max_length=256)
+    stop_token_ids: Items[TokenId] | None = Field(None, max_length=256)
     include_stop_str_in_output: bool | None = None
     ignore_eos: bool | None = Field(None, description="Go on past the model's end of turn, for measuring.")
     truncate_prompt_tokens: Count | None = Field(None, description="Keep only so many tokens at the prompt's end.")
@@ -81,13 +82,13 @@ class ChatBody(GenerationFields):
         }
     )
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: Items[ChatMessage] = Field(min_length=1)
     max_completion_tokens: Count | None = Field(None, description="The newer name of max_tokens, and wins over it.")
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
         None, description="0, or 1 where the answer is greedy: the engine reports the chosen token alone."
     )
-    tools: list[ToolDefinition] | None = None
+    tools: Items[ToolDefinition] | None = None
     tool_choice: object = Field(
         None,
         description="none, auto, required, or a function that is to be called.",
@@ -96,7 +97,7 @@ class ChatBody(GenerationFields):
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = Field(None, description="none sets enable_thinking to false; others are ignored.")
     chat_template_kwargs: dict[str, object] | None = Field(None, description="Variables of the model's chat template.")
-    documents: list[dict[str, object]] | None = Field(None, description="For chat templates that read documents.")
+    documents: Items[dict[str, object]] | None = Field(None, description="For chat templates that read documents.")
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = Field(None, description="Go on with the last message, an assistant's.")
 
@@ -131,8 +132,8 @@ class TokenizeBody(BaseModel):
 
     model: str | None = None
     prompt: str | None = None
-    messages: list[ChatMessage] | None = Field(None, min_length=1)
-    tools: list[ToolDefinition] | None = None
+    messages: Items[ChatMessage] | None = Field(None, min_length=1)
+    tools: Items[ToolDefinition] | None = None
     add_special_tokens: bool | None = Field(None, description="Of a prompt; unset is true.")
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
@@ -154,7 +155,7 @@ class DetokenizeBody(BaseModel):
     )
 
     model: str | None = None
-    tokens: list[TokenId]
+    tokens: Items[TokenId]
 
 
 class EmbeddingsBody(BaseModel):

@@ -81,10 +81,12 @@ def plan_tools(definitions: Sequence[ToolDefinition] | None, choice: object) -> 
     if not tools or use is ToolUse.NONE:
         return ToolPlan()
     if names is not None:
-        unknown = next((name for name in names if name not in {tool.name for tool in tools}), None)
+        known = {tool.name for tool in tools}
+        unknown = next((name for name in names if name not in known), None)
         if unknown is not None:
             raise InvalidRequestError(f"tool_choice names {unknown!r}, which is not among tools", field="tool_choice")
-        tools = tools if only else tuple(tool for tool in tools if tool.name in names)
+        allowed = frozenset(names)
+        tools = tools if only else tuple(tool for tool in tools if tool.name in allowed)
     return ToolPlan(tools, use, names[0] if names and only else None)
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
+from llm_gateway.api.items import Items
+
 _MAX_UNSIGNED_64 = (1 << 64) - 1
 _MAX_SIGNED_32 = (1 << 31) - 1
 
@@ -41,7 +43,7 @@ class GenerateParameters(BaseModel):
         None, description="Makes sampling repeatable; `details` tells the one that was used."
     )
     max_new_tokens: int | None = Field(None, description="Longest answer; unset is what the context leaves.")
-    stop: list[str] | None = Field(None, description="Up to 4 texts that end the answer, and are its end.")
+    stop: Items[str] | None = Field(None, description="Up to 4 texts that end the answer, and are its end.")
     truncate: int | None = Field(None, description="Of a longer prompt, keep so many tokens at its end.")
     return_full_text: bool | None = Field(None, description="Put the prompt before the answer.")
     best_of: int | None = Field(None, description="Generate so many, and answer with the likeliest.")
@@ -97,7 +99,7 @@ class TgiMessage(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: str
-    content: str | list[TgiContentPart] | None = None
+    content: str | Items[TgiContentPart] | None = None
 
 
 class TgiFunction(BaseModel):
@@ -125,5 +127,5 @@ class ChatTokenizeBody(BaseModel):
         json_schema_extra={"examples": [{"messages": [{"role": "user", "content": "How do I change the port?"}]}]},
     )
 
-    messages: list[TgiMessage] = Field(min_length=1)
-    tools: list[TgiTool] | None = None
+    messages: Items[TgiMessage] = Field(min_length=1)
+    tools: Items[TgiTool] | None = None

@@ -1,5 +1,6 @@
 """TGI's /tokenize and /chat_tokenize: the prompt as the model reads it."""
 
+import asyncio
 from collections.abc import Sequence
 
 from llm_gateway.api.tgi.answers import ChatTokenizeAnswer, SimpleToken
@@ -17,7 +18,7 @@ async def tokenize(tokenization: Tokenization, body: InputsBody) -> list[SimpleT
         GatewayError: no model is loaded, the text is no text, or `truncate` cannot be used.
     """
     spans = await tokenization.spans(body.inputs, add_special_tokens=True)
-    tokens, truncate = _tokens(body.inputs, spans), body.how.truncate
+    tokens, truncate = await asyncio.to_thread(_tokens, body.inputs, spans), body.how.truncate
     if truncate is None:
         return tokens
     check_truncate(truncate, await tokenization.context_tokens())
@@ -38,7 +39,7 @@ async def chat_tokenize(tokenization: Tokenization, body: ChatTokenizeBody, requ
         tool_use=ToolUse.AUTO if tools else ToolUse.NONE,
     )
     text, spans = await tokenization.prompt_spans(request)
-    return ChatTokenizeAnswer(_tokens(text, spans), text)
+    return ChatTokenizeAnswer(await asyncio.to_thread(_tokens, text, spans), text)
 
 
 def _tokens(text: str, spans: Sequence[TokenSpan]) -> list[SimpleToken]:

@@ -37,6 +37,20 @@ def test_more_tokens_than_there_is_room_for_are_refused_at_once_in_every_dialect
     assert metrics(narrow)["preheat_tokens_inside"] == 0
 
 
+def test_what_is_refused_for_want_of_room_is_charged_to_nobody(demo_store: Path) -> None:
+    with gateway(demo_store, **SLOW, MAX_CONCURRENT_TOKENS="700", RATE_LIMIT_TOKENS="1000") as running:
+        running.wait_until_ready()
+        with running.client.stream("POST", "/stream", json={"prompt": "Go on.", "max_tokens": 600}) as held:
+            texts = held.iter_text()  # the response is closed with its iterator
+            assert next(texts)
+            for _ in range(6):
+                refused = running.generate("warm " * 250, max_tokens=2)
+                assert refused.status_code == 429
+                assert "MAX_CONCURRENT_TOKENS" in refused.text
+            assert metrics(running)["preheat_prompt_tokens_total"] == 0
+        assert running.generate("Is there anything left?", max_tokens=2).status_code == 200
+
+
 def test_a_request_that_is_larger_than_the_room_is_answered_when_it_is_alone(narrow: GatewayProcess) -> None:
     answer = narrow.generate("Go on.", max_tokens=90, num_sequences=8)
     assert answer.json()["usage"]["completion_tokens"] == 720

@@ -9,6 +9,7 @@ import pytest
 
 from model_store.layout import StoreLayout
 from model_store.progress_note import ProgressNote, write_note
+from tests.support.dialects import ALONE
 from tests.support.gateway_process import gateway
 from tests.support.stores import unconvertible_demo
 
@@ -115,6 +116,19 @@ def test_without_preload_the_first_request_loads_the_model_and_health_says_so(de
         assert (state.json()["status"], state.json()["model_loaded"]) == ("healthy", False)
         assert running.generate("How do I change the port?").status_code == 200
         assert running.client.get("/health").json()["model_loaded"] is True
+
+
+def test_without_preload_the_port_counts_as_ready_while_requests_wait_for_the_model(demo_store: Path) -> None:
+    with gateway(demo_store, MODEL_PRELOAD="false", ENGINE="fake", FAKE_ENGINE="load_s=600") as running:
+        running.wait_for("phase", phase="on_demand")
+        waiting = ALONE[0].begin(running, 2, "waits")
+        running.wait_for("phase", phase="loading")
+        ready, health, root = (running.client.get(path) for path in ("/readyz", "/health", "/"))
+        assert (ready.status_code, ready.text) == (200, "loading\n")
+        state = health.json()
+        assert (health.status_code, state["status"], state["phase"]) == (200, "loading", "loading")
+        assert (root.status_code, state["model_loaded"]) == (200, False)
+        waiting.close()
 
 
 def test_without_preload_a_failed_load_is_told_and_tried_again_at_the_next_request(demo_store: Path) -> None:

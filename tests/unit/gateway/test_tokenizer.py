@@ -19,13 +19,12 @@ def write_model(folder: Path, **configurations: object) -> Path:
     return folder
 
 
-def test_text_is_encoded_and_counted_without_special_tokens(tmp_path: Path) -> None:
+def test_text_is_encoded_without_special_tokens(tmp_path: Path) -> None:
     tokenizer = PromptTokenizer.load(write_model(tmp_path))
 
     ids = tokenizer.encode("how do I change the port?", add_special_tokens=False)
 
     assert tokenizer.underlying.decode(ids) == "how do I change the port?"
-    assert tokenizer.count("how do I change the port?") == len(ids)
     assert max(ids) < tokenizer.vocabulary_size
 
 
@@ -45,8 +44,8 @@ def test_truncation_and_padding_of_a_training_run_are_forgotten(tmp_path: Path) 
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     loaded = PromptTokenizer.load(tmp_path)
 
-    assert loaded.count("a") == 1
-    assert loaded.count("how do I change the port of the house") > 8
+    assert len(loaded.encode("a", add_special_tokens=False)) == 1
+    assert len(loaded.encode("how do I change the port of the house", add_special_tokens=False)) > 8
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """Loading and unloading, which a body without words asks for."""
 
+import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import ollama
 import pytest
 
+from tests.support.dialects import Way
 from tests.support.gateway_process import GatewayProcess, gateway
 
 FAKE = {"ENGINE": "fake", "FAKE_ENGINE": "stop_at_eos=1"}
+UNLOAD = Way("unload", "/api/generate", False, lambda _: {"model": "demo", "keep_alive": 0})
 
 
 def test_a_model_is_loaded_on_demand_and_unloaded(demo_store: Path) -> None:
@@ -26,6 +30,21 @@ def test_a_model_is_loaded_on_demand_and_unloaded(demo_store: Path) -> None:
         assert client.generate("demo", keep_alive="0s").done_reason == "unload", "an unloaded model can be, again"
         assert client.chat("demo", [{"role": "user", "content": "Hello."}], keep_alive="5m").message.content
         assert [model.name for model in client.ps().models] == ["demo:latest"]
+
+
+def test_who_stops_waiting_for_the_memory_does_not_take_the_wish_of_others_along(demo_store: Path) -> None:
+    fake = {"ENGINE": "fake", "FAKE_ENGINE": "tokens_per_s=100"}
+    with gateway(demo_store, **fake, MODEL_PRELOAD="false") as running:
+        running.wait_for("phase", phase="on_demand")
+        with running.client.stream("POST", "/stream", json={"prompt": "Go on.", "max_tokens": 900}) as held:
+            texts = held.iter_text()  # the response is closed with its iterator
+            assert next(texts)
+            staying, leaving = UNLOAD.begin(running, 0, "stays"), UNLOAD.begin(running, 0, "leaves")
+            leaving.close()
+            running.wait_for("request", id="leaves")
+        with closing(staying):
+            assert json.load(staying.getresponse())["done_reason"] == "unload"
+        assert running.client.get("/health").json()["phase"] == "on_demand"
 
 
 def test_what_loading_took_is_told(demo_store: Path) -> None:

@@ -47,6 +47,12 @@ def test_a_long_batch_waits_for_itself_and_leaves_room_for_others(demo: GatewayP
     assert demo.client.post(BATCH, json=[]).json() == []
 
 
+def test_a_batch_of_more_items_than_can_be_is_refused_as_a_whole(demo: GatewayProcess) -> None:
+    answer = demo.client.post(BATCH, json=[0] * 1025)
+    assert answer.status_code == 400
+    assert "1024" in answer.json()["error"]["message"]
+
+
 def test_what_is_no_list_is_no_batch(demo: GatewayProcess) -> None:
     answer = demo.client.post(BATCH, json={"prompt": "a"})
     assert answer.status_code == 400

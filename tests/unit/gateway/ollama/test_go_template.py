@@ -80,3 +80,9 @@ def test_what_is_not_known_is_refused_by_its_name(template: str, named: str) -> 
 
 def test_templates_of_any_depth_take_no_stack() -> None:
     assert _render("{{ if .System }}" * 20_000 + "deep" + "{{ end }}" * 20_000) == "deep"
+
+
+def test_a_template_that_repeats_the_prompt_without_end_is_stopped() -> None:
+    with pytest.raises(InvalidRequestError, match="8388608 characters") as refused:
+        _render("{{.Prompt}}" * 40, prompt="a" * 520_000)
+    assert refused.value.field == "template"
