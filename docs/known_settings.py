@@ -46,12 +46,12 @@ class Group:
 
 COMPOSE_ONLY = (
     Setting("CPU_LIMIT", "0", (), "Processors that Docker allows the gateway, such as 1.5; 0 is no limit."),
-    Setting("PYTHON_IMAGE", "python:3.11-slim-bookworm", (), "The image that the two images are built from."),
+    Setting("PYTHON_IMAGE", "python:3.11-slim-bookworm", (), "The image that all images are built from."),
     Setting(
         "TORCH_INDEX_URL",
         "https://download.pytorch.org/whl/cpu",
         (),
-        "Where torch is installed from; the default is its CPU build, empty is pip's usual index.",
+        "Where torch's CPU build is installed from; empty is pip's usual index, which must have that build.",
     ),
 )
 

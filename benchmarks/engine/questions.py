@@ -112,10 +112,6 @@ def eight_streams(asker: Asker) -> Figures:
     return _streams(asker, 8)
 
 
-def sixteen_streams(asker: Asker) -> Figures:
-    return _streams(asker, 16)
-
-
 def as_many_as(streams: int) -> "Question":
     def ask(asker: Asker) -> Figures:
         answered = asker.answer(streams, _SHORT, _ANSWER)

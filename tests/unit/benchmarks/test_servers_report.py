@@ -10,7 +10,7 @@ from benchmarks.servers.cells import CELLS
 from benchmarks.servers.figures import against_best_peer, bandwidth_share, ratio
 from benchmarks.servers.generator_table import generator_table
 from benchmarks.servers.report import markdown
-from benchmarks.servers.results import Contender, Failure, Machine, Measurement, Results, load, merge, save
+from benchmarks.servers.results import Contender, Failure, Machine, Measurement, Results, load, save
 from benchmarks.servers.verdicts import PROMISES, Verdict, lines, verdicts
 
 _CELL = {cell.key: cell for cell in CELLS}
@@ -185,26 +185,6 @@ def test_saved_results_are_read_back_alike(tmp_path: Path) -> None:
     path = save(results, tmp_path / "new")
     assert load(path.parent) == results
     assert '"class": "16 bits"' in path.read_text()
-
-
-def test_a_continued_run_keeps_what_it_has_not_tried_again() -> None:
-    broken = Failure(contender=_LLAMA, cell="tokens_8", round=1, reason="It broke.")
-    earlier = _results({(_PREHEAT, "tokens_8"): [88.0, 90.0]}, failures=[broken], bandwidth_gb_s=[20.0, 21.0])
-    later = _results({(_PREHEAT, "tokens_8"): [70.0], (_LLAMA, "tokens_8"): [40.0]}, bandwidth_gb_s=[19.0])
-    merged = merge(earlier, later)
-    assert {(entry.contender, entry.round, entry.value) for entry in merged.measurements} == {
-        (_PREHEAT, 1, 70.0),
-        (_PREHEAT, 2, 90.0),
-        (_LLAMA, 1, 40.0),
-    }
-    assert (merged.failures, merged.bandwidth_gb_s, merged.rounds) == ([], [19.0, 21.0], 2)
-
-
-def test_runs_that_were_not_alike_are_not_merged() -> None:
-    with pytest.raises(ValueError, match=r"have shape tiny, these Qwen3-0\.6B: move"):
-        merge(_results({}, shape="tiny"), _results({}))
-    with pytest.raises(ValueError, match="vllm was started differently"):
-        merge(_results({}), _results({}, contenders=[_contender(_VLLM, version="2.0")]))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
