@@ -32,6 +32,7 @@ class _Ear:
         self.framing: list[bytes] = []
         """The header lines that say how long the body is."""
         self.head_is_known = False
+        self.keeps_alive = True
         self.on_body = reader.on_body
 
     def on_message_begin(self) -> None:
@@ -52,6 +53,8 @@ class _Ear:
 
     def on_headers_complete(self) -> None:
         if not self.head_is_known:
+            assert self.parser is not None, "it is set before anything is parsed"
+            self.keeps_alive = self.parser.should_keep_alive()
             self._reader.on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -66,6 +69,9 @@ class RequestParser(httptools.HttpRequestParser):
     def __init__(self, reader: Reader) -> None:
         self._ear = _Ear(reader)
         self._ear.parser = self
+        self._begin()
+
+    def _begin(self) -> None:
         super().__init__(self._ear)
         # As uvicorn sets it: a request may follow one that said it was the last, while that one is being answered.
         self.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -86,9 +92,14 @@ class RequestParser(httptools.HttpRequestParser):
                 return
 
     def _expect_body(self) -> None:
-        """Begin the message anew, with nothing but its framing, so that the body is read as what it is."""
+        """Begin the message anew, with nothing but its framing, so that the body is read as what it is.
+
+        The parser begins anew, too: behind a request that is the last of its connection it would read nothing more.
+        """
         if self._ear.framing:
+            self._begin()
             self._ear.head_is_known = True
-            super().feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % b"".join(self._ear.framing))
+            last = b"" if self._ear.keeps_alive else b"Connection: close\r\n"
+            super().feed_data(b"POST / HTTP/1.1\r\n%s%s\r\n" % (last, b"".join(self._ear.framing)))
             self._ear.head_is_known = False
             self._ear.framing = []

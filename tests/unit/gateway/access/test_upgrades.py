@@ -68,3 +68,11 @@ def test_a_request_without_a_body_ends_once(body: bytes, segment_bytes: int) -> 
 def test_a_body_that_is_framed_in_two_ways_or_in_none_is_no_http(body: bytes) -> None:
     with pytest.raises(httptools.HttpParserError):
         _read(b"POST /first HTTP/1.1\r\n" + OFFER + body, 1000)
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("segment_bytes", [1, 2, 7, 1000])
+def test_the_last_request_of_a_connection_has_its_body_too(version: bytes, segment_bytes: int) -> None:
+    offer = OFFER.replace(b"Upgrade, ", b"close, Upgrade, ")
+    requests = _read(b"POST /last HTTP/%s\r\n" % version + offer + BODIES["with a length"], segment_bytes)
+    assert requests.whole == [(b"POST", b"/last", b"hello", 5)]
