@@ -174,16 +174,20 @@ class BringUp:
 
     async def _after_a_death(self, how: str, lived_s: float) -> None:
         _log.error("worker died", how=how, model=self._settings.model_name, lived_s=round(lived_s, 1))
+        if self._lifecycle.phase is not Phase.DRAINING:
+            self._count_death(how, lived_s)  # first, since a model that is READY is there
         await self._pool.unload(self._settings.model_name, "the model's process ended; it is being loaded again")
         if self._lifecycle.phase is Phase.DRAINING:
             await self._lifecycle.wait_for_change()  # there is none any more: the gateway ends
+        await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
+
+    def _count_death(self, how: str, lived_s: float) -> None:
         self._deaths_in_a_row = 1 if lived_s > _LIVED_S else self._deaths_in_a_row + 1
         if self._deaths_in_a_row > _MAX_DEATHS_IN_A_ROW:
             raise ModelUnloadableError(f"{how}, {self._deaths_in_a_row} times in a row; see the log for each of them")
         # Of what was stuck it is known already that it failed; and a request may have asked for the model since then.
         if self._lifecycle.phase is Phase.READY or self._loads_again_by_itself:
             self._lifecycle.move_to(Phase.RECOVERING, f"{how}; its model is loaded again")
-        await asyncio.sleep(2 ** (self._deaths_in_a_row - 1) - 1)
 
 
 @contextmanager

@@ -34,8 +34,12 @@ class Deaths:
 
 
 class _Pool:
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+
     async def unload(self, name: str, farewell: str) -> None:
         assert (name, "loaded again" in farewell) == ("demo", True)
+        assert self._lifecycle.phase is not Phase.READY, "whoever asks now is told that there is no such model"
 
 
 class _NothingLoads:
@@ -67,7 +71,7 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
     lifecycle = Lifecycle()
     lifecycle.move_to(Phase.VERIFYING)
     generator = cast("Generator", SimpleNamespace())
-    walk = BringUp(Settings(), lifecycle, cast("ModelPool", _Pool()), generator)
+    walk = BringUp(Settings(), lifecycle, cast("ModelPool", _Pool(lifecycle)), generator)
     monkeypatch.setattr("llm_gateway.bring_up.asyncio.sleep", pause)
     return Deaths(walk, lifecycle, pauses_s)
 
