@@ -70,13 +70,16 @@ def test_what_is_published_while_nothing_is_loaded_is_checked_and_served(store: 
     with gateway(store, **FAKE) as running:
         running.wait_for("phase", phase="on_demand")
         assert not _tells(_ask(running), "second")
+        running.wait_until_ready()
         _unload(running)
         _publish(store, demo_store, "second")
         assert _tells(_ask(running), "second")
+        running.wait_until_ready()
         again = ["loading", "verifying", "on_demand", "loading", "warming_up", "ready"]
         assert _phases(running)[-len(again) :] == again
         _unload(running)
         assert _tells(_ask(running), "second")
+        running.wait_until_ready()
         assert _phases(running).count("verifying") == 2, "what is as it was is not checked again"
         assert "Traceback" not in running.log_text()
 
