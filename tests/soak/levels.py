@@ -42,12 +42,7 @@ class Level:
 
 def worker_of(running: GatewayProcess) -> int | None:
     """The worker's process, or None while there is none."""
-    pid = running.process.pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    except OSError:
-        return None  # the gateway itself has ended
-    return int(children[0]) if children else None
+    return next(iter(running.children()), None)
 
 
 def settled(running: GatewayProcess) -> Level:

@@ -50,6 +50,19 @@ class GatewayProcess:
     def generate(self, prompt: str, **keys: object) -> httpx.Response:
         return self.client.post("/generate", json={"prompt": prompt, **keys})
 
+    def children(self) -> list[int]:
+        """The processes that it has started and that have not ended, of which none is left once it has ended itself."""
+        pid = self.process.pid
+        try:
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+    def worker(self) -> int:
+        """The only one of them."""
+        (worker,) = self.children()
+        return worker
+
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 

@@ -104,7 +104,7 @@ def test_a_worker_that_dies_fails_its_requests_and_is_back(demo_store: Path) -> 
         with concurrent.futures.ThreadPoolExecutor() as pool:
             held = pool.submit(running.client.post, "/generate", json=ENDLESS)
             _until_one_is_running(running)
-            (worker,) = _children(running.process.pid)
+            worker = running.worker()
             os.kill(worker, signal.SIGKILL)
             answer = held.result()
         assert answer.status_code == 503
@@ -120,7 +120,7 @@ def test_several_sequences_whose_worker_dies_are_one_error_and_no_traceback(demo
         with concurrent.futures.ThreadPoolExecutor() as pool:
             held = pool.submit(running.client.post, "/generate", json={**ENDLESS, "num_sequences": 3})
             _until_one_is_running(running)
-            (worker,) = _children(running.process.pid)
+            worker = running.worker()
             os.kill(worker, signal.SIGKILL)
             assert held.result().status_code == 503
         running.wait_until_ready()
@@ -133,7 +133,7 @@ def test_a_stream_whose_worker_dies_is_cut_so_that_the_client_notices(demo_store
         connection = _send(running, "/stream")
         response = connection.getresponse()
         assert response.read(1)
-        (worker,) = _children(running.process.pid)
+        worker = running.worker()
         os.kill(worker, signal.SIGKILL)
         with pytest.raises(http.client.IncompleteRead):
             response.read()
@@ -191,15 +191,11 @@ def test_ctrl_c_is_as_clean_as_sigterm(demo_store: Path) -> None:
 def test_no_worker_outlives_a_gateway_that_was_killed(demo_store: Path) -> None:
     with gateway(demo_store, ENGINE="fake") as running:
         running.wait_until_ready()
-        (worker,) = _children(running.process.pid)
+        worker = running.worker()
         ended = os.pidfd_open(worker)
         running.process.kill()
         running.exit_code()
         assert _wait_for_end(ended)
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _wait_for_end(process: int) -> bool:

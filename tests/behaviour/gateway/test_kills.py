@@ -25,12 +25,6 @@ NUM_ACCEPTED = len(EVERY_WAY) + 1
 PATIENCE_S = 60
 
 
-def worker_of(running: GatewayProcess) -> int:
-    pid = running.process.pid
-    (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    return int(worker)
-
-
 @contextmanager
 def _watched(pid: int) -> Iterator[int]:
     """A descriptor of a process, which becomes readable when it ends, whoever has its number by then."""
@@ -71,14 +65,14 @@ def test_a_worker_that_is_killed_in_the_middle_of_everything_costs_what_it_held_
             pass
         for way in EVERY_WAY:
             assert not way.streams or begun[way.name].wait(PATIENCE_S), f"{way.name} did not begin"
-        killed = worker_of(running)
+        killed = running.worker()
         os.kill(killed, signal.SIGKILL)
         for way, asking in asked.items():
             assert way.failed(asking.result(), 503, DIED), (way.name, asking.result())
 
         assert "signal 9" in running.wait_for("worker died")["how"]
         running.wait_until_ready()
-        assert worker_of(running) != killed
+        assert running.worker() != killed
         again = {way: pool.submit(way.ask, running, 5, f"again-{way.name}") for way in EVERY_WAY}
         for way, asking in again.items():
             assert (asking.result().status, asking.result().whole) == (200, True), (way.name, asking.result())
@@ -102,7 +96,7 @@ def test_a_killed_worker_is_back_and_warm_with_the_real_engine_and_answers_as_be
         with running.client.stream("POST", "/v1/completions", json=endless) as held:
             frames = held.iter_lines()
             next(frames)
-            os.kill(worker_of(running), signal.SIGKILL)
+            os.kill(running.worker(), signal.SIGKILL)
             assert any(DIED in frame for frame in frames)
         again = running.wait_until_ready()
         assert again["num_prompts"] == warm["num_prompts"], "ready is said only after a warm-up"
@@ -113,9 +107,9 @@ def test_a_killed_worker_is_back_and_warm_with_the_real_engine_and_answers_as_be
 def test_a_worker_that_is_killed_while_it_loads_ends_the_gateway_with_a_sentence(demo_store: Path) -> None:
     with gateway(demo_store, ENGINE="fake", FAKE_ENGINE="load_s=600") as running:
         running.wait_for("phase", phase="loading")
-        while not _children(running):
+        while not running.children():
             pass
-        os.kill(worker_of(running), signal.SIGKILL)
+        os.kill(running.worker(), signal.SIGKILL)
         assert "ended while it was loading" in running.wait_for("cannot serve")["reason"]
         assert running.exit_code() == 24
 
@@ -123,19 +117,14 @@ def test_a_worker_that_is_killed_while_it_loads_ends_the_gateway_with_a_sentence
 def test_a_worker_that_is_killed_while_it_loads_again_is_one_more_death_and_no_end(demo_store: Path) -> None:
     with gateway(demo_store, ENGINE="fake", FAKE_ENGINE="load_s=2") as running:
         running.wait_until_ready()
-        os.kill(worker_of(running), signal.SIGKILL)
+        os.kill(running.worker(), signal.SIGKILL)
         running.wait_for("phase", phase="loading")
-        while not _children(running):
+        while not running.children():
             pass
-        os.kill(worker_of(running), signal.SIGKILL)
+        os.kill(running.worker(), signal.SIGKILL)
         assert "ended while it was loading" in running.wait_for("phase", phase="recovering")["detail"]
         running.wait_until_ready()
         assert running.generate("Is anybody there?", max_tokens=2).status_code == 200
-
-
-def _children(running: GatewayProcess) -> list[str]:
-    pid = running.process.pid
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
 
 
 def _on_port(store: Path, port: int, **settings: str) -> GatewayProcess:
@@ -147,7 +136,7 @@ def test_a_gateway_that_is_killed_takes_its_worker_along_and_the_next_one_serves
     before, port = published(demo_store), free_port()
     killed = _on_port(demo_store, port, ENGINE="fake", FAKE_ENGINE="load_s=1,tokens_per_s=50")
     killed.wait_for("phase", phase=phase)
-    workers = [os.pidfd_open(int(child)) for child in _children(killed)]
+    workers = [os.pidfd_open(child) for child in killed.children()]
     killed.process.kill()
     assert killed.exit_code() == -signal.SIGKILL
     for worker in workers:
@@ -176,7 +165,7 @@ def test_clients_of_a_gateway_that_is_killed_see_their_answers_cut_and_never_who
     begun = [connection.getresponse() for connection in connections[:2]]
     for response in begun:
         assert response.read(1)
-    with _watched(worker_of(killed)) as worker:
+    with _watched(killed.worker()) as worker:
         killed.process.kill()
         for response in begun:
             with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):

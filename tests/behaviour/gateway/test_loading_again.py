@@ -43,12 +43,6 @@ def _out_of_descriptors(pid: int) -> Iterator[None]:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _kill_the_worker(running: GatewayProcess) -> None:
-    pid = running.process.pid
-    (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    os.kill(int(worker), signal.SIGKILL)
-
-
 def _until_it_cannot_be_loaded(running: GatewayProcess, because: str) -> None:
     while because not in running.wait_for("phase", phase="recovering")["detail"]:
         pass
@@ -60,7 +54,7 @@ def test_a_model_that_the_engine_cannot_read_for_a_while_is_served_again_when_it
         running.wait_until_ready()
         before = running.generate(QUESTION).json()["output"]
         with _unreadable(network):
-            _kill_the_worker(running)
+            os.kill(running.worker(), signal.SIGKILL)
             _until_it_cannot_be_loaded(running, "openvino could not load")
             assert running.client.get("/readyz").status_code == 503
         running.wait_until_ready()
@@ -73,7 +67,7 @@ def test_a_gateway_that_stops_while_it_tries_again_ends_cleanly_and_at_once(netw
     with gateway(store) as running:
         running.wait_until_ready()
         with _unreadable(network):
-            _kill_the_worker(running)
+            os.kill(running.worker(), signal.SIGKILL)
             _until_it_cannot_be_loaded(running, "openvino could not load")
             running.terminate()
             assert running.exit_code() == 0
@@ -84,7 +78,7 @@ def test_a_gateway_that_can_open_nothing_for_a_while_loads_its_model_when_it_can
     with gateway(demo_store, ENGINE="fake") as running:
         running.wait_until_ready()
         with _out_of_descriptors(running.process.pid):
-            _kill_the_worker(running)
+            os.kill(running.worker(), signal.SIGKILL)
             _until_it_cannot_be_loaded(running, "Too many open files")
         running.wait_until_ready()
         assert running.generate(QUESTION, max_tokens=2).status_code == 200

@@ -67,7 +67,7 @@ def test_an_engine_that_is_stuck_in_its_warm_up_ends_the_gateway_with_a_sentence
 def test_a_real_worker_that_is_halted_is_replaced(demo_store: Path) -> None:
     with gateway(demo_store, ENGINE_STALL_S="5") as running, ThreadPoolExecutor(1) as pool:
         running.wait_until_ready()
-        (worker,) = _children(running.process.pid)
+        worker = running.worker()
         os.kill(worker, signal.SIGSTOP)
         held = pool.submit(running.generate, "Is anybody there?")
         running.wait_for("engine stuck")
@@ -76,7 +76,7 @@ def test_a_real_worker_that_is_halted_is_replaced(demo_store: Path) -> None:
         assert "ENGINE_STALL_S" in answer.json()["error"]
         running.wait_until_ready()
         assert running.generate("How do I change the port?").json()["output"]
-        assert _children(running.process.pid) != [worker]
+        assert running.worker() != worker
 
 
 def test_a_worker_that_dies_while_the_gateway_stops_is_still_a_clean_end(demo_store: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_worker_that_dies_while_the_gateway_stops_is_still_a_clean_end(demo_st
         until_running(running, 1)
         running.terminate()
         running.wait_for("phase", phase="draining")
-        (worker,) = _children(running.process.pid)
+        worker = running.worker()
         os.kill(worker, signal.SIGKILL)
         assert held.result().status_code == 503
         assert running.exit_code() == 0
@@ -120,7 +120,3 @@ def test_a_long_rest_is_no_stall(demo_store: Path) -> None:
 
 def _uptime_s(running: GatewayProcess) -> float:
     return float(running.client.get("/health").json()["uptime_s"])
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

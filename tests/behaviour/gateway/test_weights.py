@@ -88,9 +88,7 @@ def test_what_was_published_since_is_served_after_the_death_of_a_worker(store: P
     with gateway(store, ENGINE="fake") as running:
         running.wait_until_ready()
         _publish(store, demo_store, "second")
-        pid = running.process.pid
-        (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-        os.kill(int(worker), signal.SIGKILL)
+        os.kill(running.worker(), signal.SIGKILL)
         running.wait_until_ready()
         assert _tells(_ask(running), "second")
         assert "Traceback" not in running.log_text()
